@@ -1,0 +1,120 @@
+"""What every channel is: `Message` in, `Receipt` out, or one of three failures.
+
+SendError
+├── TemporaryFailure    not sent, may be tried again (not before `retry_after` seconds, if given)
+├── PermanentFailure    not sent, trying again is useless
+└── OutcomeUnknown      handed over, no answer: perhaps sent; never repeated blindly
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One rendered message for one recipient.
+
+    `key` is the idempotency key: the same key is the same message. `to` is the address (E.164 mobile, mailbox),
+    `to_name` its owner's name. `text` is what an SMS says, or the plain part of a mail; `subject` and `html`
+    are for channels that have them. `at` is the instant the message was decided (aware, UTC): the Date of a mail,
+    so that a resend is byte-identical. `possible_duplicate` marks a resend of something that may have arrived.
+    `params` are structured values for providers that only take a template and its variables.
+    """
+
+    key: str
+    to: str = field(repr=False)
+    text: str
+    at: datetime
+    to_name: str = ""
+    subject: str = ""
+    html: str = ""
+    possible_duplicate: bool = False
+    params: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The provider has taken the message over. `reference` is its own id; `parts` counts SMS segments.
+
+    Accepted is not delivered: `delivered` is true only where the provider says so in its answer.
+    """
+
+    reference: str = ""
+    delivered: bool = False
+    parts: int = 1
+    answer: str = ""
+
+
+class SendError(Exception):
+    """Sending failed; `code` is the provider's code or a short word of ours, `detail` is for the log (no address)."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class TemporaryFailure(SendError):
+    """Not sent; may be tried again, not before `retry_after` seconds if that is given."""
+
+    def __init__(self, code: str, detail: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(code, detail)
+        self.retry_after = retry_after
+
+
+class PermanentFailure(SendError):
+    """Not sent; trying again cannot help. `whole_channel` is true when no message can get out (bad password)."""
+
+    def __init__(self, code: str, detail: str = "", *, whole_channel: bool = False) -> None:
+        super().__init__(code, detail)
+        self.whole_channel = whole_channel
+
+
+class OutcomeUnknown(SendError):
+    """Handed over, no answer. Perhaps sent."""
+
+
+Outcome = Receipt | SendError
+
+
+class Channel(Protocol):
+    """A way out. Opened once, used by many; every method is a coroutine on the daemon's loop."""
+
+    settings_type: ClassVar[type[BaseModel]]
+    kind: ClassVar[str]  # the kind of address it needs: `email` or `sms`
+
+    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Send all, at most as many at once as the settings allow; the outcome of each, in the same order.
+
+        Never raises for a message: an error of one is its outcome. Cancelling leaves the rest unknown.
+        """
+        ...
+
+    async def lookup(self, message: Message) -> Receipt | None:
+        """Ask the provider whether it has a message with this key: its receipt, or None for certainly not.
+
+        Raises:
+            OutcomeUnknown: the provider cannot be asked, or did not answer.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way and close the connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelType:
+    """What a channel module exports as `CHANNEL`: its name in the YAML, its settings, how to open it."""
+
+    name: str
+    settings: type[BaseModel]
+    open: Any  # (settings) -> Channel

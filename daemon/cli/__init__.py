@@ -1,0 +1,89 @@
+"""The command `duban`. Subcommands are imported when they are called, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.cli.output import speak
+
+if TYPE_CHECKING:
+    from policies.text import Text
+
+# command -> (module, attribute, one line of help in both languages)
+COMMANDS: dict[str, tuple[str, str, str, str]] = {
+    "run": ("daemon.cli.run", "run", "运行守护进程", "run the daemon"),
+    "check": (
+        "daemon.cli.check",
+        "check",
+        "检查全部配置，一次列出所有错误",
+        "check all configuration, every mistake at once",
+    ),
+    "status": ("daemon.cli.status", "status", "看现在的情况", "how things stand"),
+    "explain": (
+        "daemon.cli.explain",
+        "explain",
+        "讲清一个案件：期限怎么来的、发过什么、为什么",
+        "one case: its limits, what was sent, and why",
+    ),
+    "outbox": ("daemon.cli.outbox", "outbox", "待发箱：列出、重发、取消", "the outbox: list, retry, cancel"),
+    "ledger": ("daemon.cli.ledger", "ledger", "责任台账：查看、核验", "the ledger: show, verify"),
+    "calc": ("daemon.cli.calc", "calc", "按法律规则计算期限", "count a period as the law does"),
+    "source": (
+        "daemon.cli.source",
+        "source",
+        "共享数据库：检查映射",
+        "the shared database: check the mapping",
+    ),
+    "init": (
+        "daemon.cli.init",
+        "init",
+        "写一份带注释的配置，并猜测映射",
+        "write a commented configuration, guessing the mapping",
+    ),
+    "send-test": (
+        "daemon.cli.send_test",
+        "send_test",
+        "经真实通道发一条测试消息",
+        "send a test message through a real channel",
+    ),
+    "migrate": (
+        "daemon.cli.migrate",
+        "migrate",
+        "建立或升级自己的数据表",
+        "create or upgrade our own tables",
+    ),
+    "demo": ("daemon.cli.demo", "demo", "演示：快进四周", "demo: four weeks in a minute"),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports one only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        del ctx
+        with formatter.section(speak("命令", "Commands")):
+            formatter.write_dl([(name, speak(zh, en)) for name, (_, _, zh, en) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="duban", message="duban %(version)s")
+def main() -> None:
+    """督办: 期限督办守护进程 / the deadline-enforcement daemon."""

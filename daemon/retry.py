@@ -1,0 +1,3 @@
+"""When a delivery that failed for a while is tried again."""
+
+from __future__ import annotations

@@ -1,0 +1,184 @@
+"""What goes into the store and comes out of it: plain frozen values, no SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from policies.model import Case, FirstHandler, History, Notice, Obligation
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands; drawn in `docs/states.md`."""
+
+    PENDING = "pending"  # decided, nobody has it
+    SENDING = "sending"  # claimed by a worker; on the wire or about to be
+    RETRYING = "retrying"  # a temporary failure; waits for `not_before_at`
+    IN_DOUBT = "in_doubt"  # perhaps sent: a crash or a lost answer
+    ACCEPTED = "accepted"  # the provider took it
+    DELIVERED = "delivered"  # the provider says it arrived
+    FAILED = "failed"  # will not be sent; fell upward
+    CANCELLED = "cancelled"  # the case was closed, extended, transferred or withdrawn before it went out
+
+
+FINAL = frozenset({DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the ledger (责任台账): what happened to a case, when, by whom. `body` is JSON-able, no personal data."""
+
+    case_key: str
+    kind: str
+    at: datetime
+    body: Mapping[str, object] = field(default_factory=dict[str, object])
+    actor: str = "duban"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """An event as it stands in the chain of its case."""
+
+    id: int
+    case_key: str
+    seq: int
+    at: datetime
+    kind: str
+    actor: str
+    body: Mapping[str, object]
+    previous: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFault:
+    """The first row of a case's chain (or seal) that is not what it was."""
+
+    case_key: str
+    seq: int
+    what: str  # changed | removed | inserted | seal
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCase:
+    """The last facts we know of a case, so that enforcement goes on while the source is away."""
+
+    case: Case
+    fingerprint: str
+    read_at: datetime
+    first_handler: FirstHandler | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObligation:
+    """An obligation with its place in the store."""
+
+    id: int
+    obligation: Obligation
+    history: History
+    next_check_at: datetime | None
+    idle_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationChange:
+    """Insert (`id` None) or overwrite one obligation, with what to look at next."""
+
+    obligation: Obligation
+    history: History
+    next_check_at: datetime | None
+    idle_reason: str | None = None
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseChange:
+    """All that one sync learnt about one case: written in one transaction."""
+
+    stored: StoredCase
+    obligations: tuple[ObligationChange, ...] = ()
+    events: tuple[Event, ...] = ()
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What evaluating one claimed obligation came to: written in one transaction with its notices and events.
+
+    `cancel` asks to cancel every notice of the obligation that has not gone out; `postpone_reason` is set when
+    evaluating threw, with `next_check_at` a little later.
+    """
+
+    change: ObligationChange
+    notices: tuple[Notice, ...] = ()
+    events: tuple[Event, ...] = ()
+    cancel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One row of the outbox (待发箱)."""
+
+    id: int
+    notice: Notice
+    state: DeliveryState
+    attempts: int
+    not_before_at: datetime
+    created_at: datetime
+    policy_version: str
+    reference: str = ""
+    error: str = ""
+    possible_duplicate: bool = False
+    obligation_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryResult:
+    """What became of one attempt: the new state, and the ledger's line about it."""
+
+    delivery: Delivery
+    state: DeliveryState
+    at: datetime
+    reference: str = ""
+    error: str = ""
+    not_before_at: datetime | None = None
+    possible_duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A row of the shared database that could not be used (毒数据): where, which, why. Values masked."""
+
+    entity: str
+    row: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The minute's proof: every open obligation has a future step or a stated reason for none."""
+
+    open: int
+    unaccounted: int  # open, no next check, no reason
+    overdue_checks: int  # next check long past
+    oldest_check_at: datetime | None
+    pending: int
+    in_doubt: int
+    oldest_pending_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobBeat:
+    """The last good run of a periodic job on a node."""
+
+    job: str
+    node: str
+    last_ok_at: datetime | None
+    last_error: str = ""
+    last_error_at: datetime | None = None
