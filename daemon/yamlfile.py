@@ -1,0 +1,446 @@
+"""Read one YAML file of an administrator: plain values, the place of every key, and every mistake in plain words.
+
+Scalars are read as YAML 1.2 means them, so that `at: 10:30`, `no`, `0755` and `2026-01-02` stay text. Keys are
+always text. Duplicate keys, tags, several documents and runaway aliases are refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from daemon.errors import SettingsError
+from policies.errors import Problem
+from policies.spelling import did_you_mean, dotted
+from policies.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from policies.errors import KeyPath
+
+__all__ = ["SecretText", "YamlFile", "did_you_mean", "located", "read_yaml", "reveal_secrets"]
+
+MAX_BYTES = 10_000_000
+MAX_DEPTH = 50  # no file of ours is nested more than ten deep
+MAX_VALUES = 1_000_000  # after following aliases: a bomb of nine lines would make a billion
+
+Mark = tuple[int, int]  # line and column, from 1
+
+
+class SecretText(str):
+    """A password or key that was fetched from elsewhere: shown as stars, so that no message can tell it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """A file as read. `marks` holds line and column (from 1) of each key and list item, by its path."""
+
+    path: Path
+    tree: dict[str, object] = field(repr=False)
+    marks: Mapping[KeyPath, Mark] = field(default_factory=dict["KeyPath", Mark], repr=False)
+
+    def mark(self, path: KeyPath) -> Mark:
+        """Where that key stands; for one that is missing, where the nearest one around it stands."""
+        while path and path not in self.marks:
+            path = path[:-1]
+        return self.marks.get(path, (1, 1))
+
+
+def located(problem: Problem, file: YamlFile) -> Text:
+    """`file:line:column: key.path: what is wrong, did you mean`, in both languages."""
+    return _sentence(file.path, file.mark(problem.path), problem)
+
+
+def read_yaml(path: Path) -> YamlFile:
+    """Read a file whose top level is a mapping.
+
+    Raises:
+        SettingsError: it cannot be read, is not UTF-8, is empty, is too big or is not the YAML we accept;
+            `problems` holds one located sentence for each mistake.
+    """
+    text = _decode(path, _read(path))
+    reading = _Reading(path)
+    try:
+        tree = reading.run(text)
+    except yaml.YAMLError as error:
+        mark, message, hint = _syntax(error, text)
+        raise _refused([*reading.mistakes(), _sentence(path, mark, Problem((), message, hint))], path) from None
+    if reading.problems:
+        raise _refused(reading.mistakes(), path)
+    if not isinstance(tree, dict):
+        raise _refused([_sentence(path, (1, 1), _not_a_mapping(tree))], path)
+    return YamlFile(path, tree, reading.marks)
+
+
+def reveal_secrets(file: YamlFile, environment: Mapping[str, str] | None = None) -> tuple[YamlFile, list[Problem]]:
+    """Replace `{env: X}`, `{file: P}` and `{credential: N}` by what they name.
+
+    A relative `file` is beside the YAML file; a credential is a file in `$CREDENTIALS_DIRECTORY` (systemd
+    `LoadCredential=`). What cannot be fetched becomes a problem and an empty text.
+    """
+    search = _Secrets(file.path.parent, os.environ if environment is None else environment)
+    tree = {key: search.reveal(value, (key,)) for key, value in file.tree.items()}
+    return YamlFile(file.path, tree, file.marks), search.problems
+
+
+# --- bytes and text -----------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            message = Text(
+                f"文件应不超过 {MAX_BYTES // 1_000_000} MB，实际更大",
+                f"expected a file of at most {MAX_BYTES // 1_000_000} MB, found a bigger one",
+            )
+            raise _refused([_sentence(path, None, Problem((), message))], path)
+        return path.read_bytes()
+    except FileNotFoundError:
+        problem = Problem((), Text("没有这个文件", "there is no such file"))
+    except IsADirectoryError:
+        problem = Problem((), Text("应为文件，实为文件夹", "expected a file, found a folder"))
+    except PermissionError:
+        problem = Problem((), Text("没有读取权限", "no permission to read it"))
+    except OSError as error:
+        problem = Problem((), Text(f"读不了（{error.strerror}）", f"cannot be read ({error.strerror})"))
+    raise _refused([_sentence(path, None, problem)], path)
+
+
+def _decode(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line_start = before.rfind(b"\n") + 1
+        mark = (before.count(b"\n") + 1, len(before[line_start:].decode("utf-8", "replace")) + 1)
+        message = Text("文件应为 UTF-8 编码，实际不是", "expected a file in UTF-8, found other bytes")
+        hint = Text("多半是 GBK 编码，请另存为 UTF-8", "it is probably GBK or Windows-1252: save it as UTF-8")
+        raise _refused([_sentence(path, mark, Problem((), message, hint))], path) from None
+
+
+# --- YAML events to values ----------------------------------------------------------------------------------
+
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[1-9][0-9]*[eE][-+]?[0-9]+")
+
+
+def _scalar(text: str) -> str | int | float | bool | None:
+    if text in _NULLS:
+        return None
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+@dataclass(slots=True)
+class _Built:
+    """A value, and how many values it holds and how deep it goes when every alias is followed."""
+
+    value: object
+    weight: int = 1
+    height: int = 1
+
+    def took(self, part: _Built) -> None:
+        self.weight += part.weight
+        self.height = max(self.height, part.height + 1)
+
+
+class _Unbounded(yaml.YAMLError):
+    """The file is well-formed, but nested or repeated beyond all use."""
+
+    def __init__(self, problem: str, event: yaml.Event) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.problem_mark = event.start_mark
+
+
+class _Reading:
+    """Builds the tree of one document from parser events, noting marks and mistakes on the way."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.marks: dict[KeyPath, Mark] = {}
+        self.problems: list[tuple[Mark, Problem]] = []
+        self._anchors: dict[str, _Built] = {}
+        self._events: Iterator[yaml.Event] = iter(())
+
+    def mistakes(self) -> list[Text]:
+        return [_sentence(self.path, mark, problem) for mark, problem in self.problems]
+
+    def run(self, text: str) -> object:
+        self._events = yaml.parse(text, Loader=yaml.CSafeLoader)
+        tree: object = None
+        documents = 0
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._note(
+                        event,
+                        (),
+                        "一个文件里应只有一份内容，实有“---”隔开的第二份",
+                        "expected one document, found a second after ---",
+                    )
+                    break
+                tree = self._build(next(self._events), (), 0).value
+        return tree
+
+    def _build(self, event: yaml.Event, path: KeyPath, depth: int) -> _Built:
+        self.marks.setdefault(path, _mark_of(event))
+        if depth > MAX_DEPTH:
+            raise _Unbounded("nested too deeply", event)
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, path)
+        if isinstance(event, yaml.ScalarEvent):
+            self._refuse_tag(event, None if event.tag == "!" else event.tag, path)
+            built = _Built(_scalar(event.value) if event.implicit[0] else event.value)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._refuse_tag(event, event.tag, path)
+            built = self._sequence(path, depth)
+        elif isinstance(event, yaml.MappingStartEvent):
+            self._refuse_tag(event, event.tag, path)
+            built = self._mapping(path, depth)
+        else:
+            raise AssertionError(event)
+        if built.weight > MAX_VALUES or built.height > MAX_DEPTH:
+            raise _Unbounded("too many aliases", event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = built
+        return built
+
+    def _refuse_tag(self, event: yaml.Event, tag: str | None, path: KeyPath) -> None:
+        if tag is not None:
+            self._note(event, path, f"这里不能用标签“{tag}”", f'the tag "{tag}" is not allowed here')
+
+    def _alias(self, event: yaml.AliasEvent, path: KeyPath) -> _Built:
+        name = event.anchor or ""
+        if name not in self._anchors:
+            self._note(event, path, f"“*{name}”引用的锚点不存在", f'there is no anchor "&{name}" before this')
+            return _Built(None)
+        return self._anchors[name]
+
+    def _sequence(self, path: KeyPath, depth: int) -> _Built:
+        items: list[object] = []
+        built = _Built(items)
+        for event in self._until(yaml.SequenceEndEvent):
+            item = self._build(event, (*path, len(items)), depth + 1)
+            items.append(item.value)
+            built.took(item)
+        return built
+
+    def _mapping(self, path: KeyPath, depth: int) -> _Built:
+        entries: dict[str, object] = {}
+        built = _Built(entries)
+        for event in self._until(yaml.MappingEndEvent):
+            key = self._key(event, path, depth)
+            key_path = (*path, key)
+            if key in entries:
+                self._refuse_second(event, key_path)
+                key_path = (*path, key, "")  # the marks of the first one stay
+            else:
+                self.marks[key_path] = _mark_of(event)
+            value = self._build(next(self._events), key_path, depth + 1)
+            entries.setdefault(key, value.value)
+            built.took(value)
+        return built
+
+    def _refuse_second(self, event: yaml.Event, path: KeyPath) -> None:
+        line, _ = self.marks[path]
+        self._note(
+            event, path, f"这一项写了两次，第一次在第 {line} 行", f"this key appears twice, first in line {line}"
+        )
+
+    def _key(self, event: yaml.Event, path: KeyPath, depth: int) -> str:
+        if isinstance(event, yaml.ScalarEvent):
+            return event.value
+        self._note(
+            event, path, "键应为一个词，实为列表、映射或引用", "expected a word as key, found a list, mapping or alias"
+        )
+        self._build(event, (*path, ""), depth + 1)
+        return f"?{_mark_of(event)}"  # a name no other key has; the file is refused anyway
+
+    def _until(self, end: type[yaml.Event]) -> Iterator[yaml.Event]:
+        for event in self._events:
+            if isinstance(event, end):
+                return
+            yield event
+
+    def _note(self, event: yaml.Event, path: KeyPath, zh: str, en: str) -> None:
+        self.problems.append((_mark_of(event), Problem(path, Text(zh, en))))
+
+
+def _mark_of(event: yaml.Event) -> Mark:
+    mark = event.start_mark
+    return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
+
+
+# --- mistakes in words --------------------------------------------------------------------------------------
+
+_SYNTAX: tuple[tuple[str, str, str], ...] = (
+    ("cannot start any token", "这里不能用这个字符", "this character cannot stand here"),
+    (
+        "mapping values are not allowed",
+        "这里不应有冒号：多半是缩进不对，或上一行少了引号",
+        "no colon was expected here: wrong indentation, or quotes missing",
+    ),
+    ("could not find expected ':'", "应为“键: 值”，这里没有冒号", 'expected "key: value", found no colon'),
+    (
+        "did not find expected ',' or ']'",
+        "列表应以“]”结束、各项以“,”分隔",
+        "expected a list to end with ] and its items to be separated by ,",
+    ),
+    (
+        "did not find expected ',' or '}'",
+        "映射应以“}”结束、各项以“,”分隔",
+        "expected a mapping to end with } and its items to be separated by ,",
+    ),
+    (
+        "did not find expected key",
+        "这里应为一个键：多半是缩进与上文不齐",
+        "expected a key here: the indentation does not match the lines above",
+    ),
+    (
+        "did not find expected '-' indicator",
+        "这里应为“- ”开头的一项：多半是缩进与上文不齐",
+        'expected an item beginning with "- ": the indentation does not match',
+    ),
+    ("unexpected end of stream", "引号没有结束", "a quotation mark is not closed"),
+    (
+        "block sequence entries are not allowed",
+        "这里不应有“- ”开头的一项：多半是缩进不对",
+        'no item beginning with "- " was expected here: check the indentation',
+    ),
+    ("control characters are not allowed", "文件里有不可见的控制字符", "the file holds an invisible control character"),
+    ("special characters are not allowed", "文件里有不可见的控制字符", "the file holds an invisible control character"),
+    ("nested too deeply", "嵌套太深", "nested too deeply"),
+    ("too many aliases", "引用（*名称）展开后太大", "the aliases (*name) expand to too much"),
+)
+
+
+def _syntax(error: yaml.YAMLError, text: str) -> tuple[Mark, Text, Text | None]:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    technical = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "?")
+    line, column = (mark.line, mark.column) if mark is not None else _unreadable(error, text)
+    lines = text.splitlines()
+    row = lines[line] if line < len(lines) else ""
+    hint = Text("英文冒号“: ”不能用全角“：”代替", 'write ": ", not the full-width colon') if "：" in row else None
+    if "\t" in row[: column + 1] and not row[:column].strip():
+        return (
+            (line + 1, column + 1),
+            Text("缩进应用空格，这里是制表符（Tab）", "expected blanks as indentation, found a tab"),
+            None,
+        )
+    for sign, zh, en in _SYNTAX:
+        if sign in technical:
+            return (line + 1, column + 1), Text(f"YAML 写法有误：{zh}", f"broken YAML: {en}"), hint
+    return (line + 1, column + 1), Text(f"YAML 写法有误：{technical}", f"broken YAML: {technical}"), hint
+
+
+def _unreadable(error: yaml.YAMLError, text: str) -> Mark:
+    """Line and column (from 0) of a character the reader refuses; it only tells how far it had come."""
+    position = getattr(error, "position", None)
+    before = text[: position if isinstance(position, int) and position > 0 else 0]
+    bad = re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", text)
+    if bad is not None:
+        before = text[: bad.start()]
+    return before.count("\n"), len(before) - before.rfind("\n") - 1
+
+
+def _not_a_mapping(tree: object) -> Problem:
+    expected = Text("整个文件应为“键: 值”", 'expected "key: value" at the top')
+    if tree is None:
+        return Problem((), expected + Text("，实为空文件", ", found an empty file"))
+    if isinstance(tree, list):
+        return Problem((), expected + Text("，实为列表", ", found a list"))
+    hint = None
+    if isinstance(tree, str) and "：" in tree:
+        hint = Text("英文冒号“: ”不能用全角“：”代替", 'write ": ", not the full-width colon')
+    return Problem((), expected + Text("，实为一个值", ", found one value"), hint)
+
+
+def _sentence(path: Path, mark: Mark | None, problem: Problem) -> Text:
+    place = f"{path}" if mark is None else f"{path}:{mark[0]}:{mark[1]}"
+    key = f" {dotted(problem.path)}:" if problem.path else ""
+    hint_zh = f"，{problem.hint.zh}" if problem.hint else ""
+    hint_en = f"; {problem.hint.en}" if problem.hint else ""
+    return Text(f"{place}:{key} {problem.message.zh}{hint_zh}", f"{place}:{key} {problem.message.en}{hint_en}")
+
+
+def _refused(problems: list[Text], path: Path) -> SettingsError:
+    return SettingsError(Text(f"{path} 不能用。", f"{path} cannot be used"), problems)
+
+
+# --- secrets ------------------------------------------------------------------------------------------------
+
+_SECRET_KINDS = ("env", "file", "credential")
+
+
+class _Secrets:
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.problems: list[Problem] = []
+        self._folder = folder
+        self._environment = environment
+
+    def reveal(self, value: object, path: KeyPath) -> object:
+        if isinstance(value, list):
+            items: list[object] = value
+            return [self.reveal(item, (*path, index)) for index, item in enumerate(items)]
+        if not isinstance(value, dict):
+            return value
+        entries: dict[str, object] = value
+        if len(entries) == 1:
+            [(kind, name)] = entries.items()
+            if kind in _SECRET_KINDS and isinstance(name, str):
+                return self._fetch(kind, name, path)
+        return {key: self.reveal(item, (*path, key)) for key, item in entries.items()}
+
+    def _fetch(self, kind: str, name: str, path: KeyPath) -> SecretText:
+        if kind == "env":
+            found = self._environment.get(name)
+            if found is None:
+                self._missing(path, f"环境变量 {name} 没有设置", f"the environment variable {name} is not set")
+            return SecretText(found or "")
+        if kind == "file":
+            return self._from_file(self._folder / name, path)
+        folder = self._environment.get("CREDENTIALS_DIRECTORY")
+        if folder is None:
+            self._missing(
+                path,
+                f"取不到凭据 {name}：没有 CREDENTIALS_DIRECTORY（由 systemd 的 LoadCredential= 提供）",
+                f"cannot get the credential {name}: no CREDENTIALS_DIRECTORY (systemd LoadCredential= sets it)",
+            )
+            return SecretText("")
+        return self._from_file(Path(folder) / name, path)
+
+    def _from_file(self, secret: Path, path: KeyPath) -> SecretText:
+        try:
+            return SecretText(secret.read_text("utf-8").strip("\r\n"))
+        except OSError as error:
+            self._missing(
+                path,
+                f"读不了密钥文件 {secret}（{error.strerror}）",
+                f"cannot read the secret file {secret} ({error.strerror})",
+            )
+        except UnicodeDecodeError:
+            self._missing(path, f"密钥文件 {secret} 不是 UTF-8 文本", f"the secret file {secret} is not UTF-8 text")
+        return SecretText("")
+
+    def _missing(self, path: KeyPath, zh: str, en: str) -> None:
+        self.problems.append(Problem(path, Text(zh, en)))

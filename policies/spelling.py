@@ -1,0 +1,41 @@
+"""What a misspelt word was probably meant to be, and how words and key paths are shown."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from policies.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from policies.errors import KeyPath
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """The known word nearest to this one, or None if none is near. Case, `-` and blanks do not count."""
+    plain = {_plain(candidate): candidate for candidate in known}
+    near = get_close_matches(_plain(word), plain, n=1, cutoff=0.6)
+    return plain[near[0]] if near else None
+
+
+def suggestion(word: str, known: Iterable[str]) -> Text | None:
+    """The hint for a misspelt word, as a sentence; None if nothing is near."""
+    meant = did_you_mean(word, known)
+    return None if meant is None else Text(f"是不是想写“{meant}”？", f'did you mean "{meant}"?')
+
+
+def dotted(path: KeyPath) -> str:
+    """`('ladders', 'standard', 'steps', 0, 'at')` as `ladders.standard.steps[0].at`."""
+    shown = ""
+    for part in path:
+        if isinstance(part, int):
+            shown += f"[{part}]"
+        else:
+            shown += f".{part}" if shown else part
+    return shown
+
+
+def _plain(word: str) -> str:
+    return word.strip().lower().replace("-", "_").replace(" ", "_")
