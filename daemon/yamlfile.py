@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import yaml
 
@@ -80,7 +80,7 @@ def read_yaml(path: Path) -> YamlFile:
         raise _refused(reading.mistakes(), path)
     if not isinstance(tree, dict):
         raise _refused([_sentence(path, (1, 1), _not_a_mapping(tree))], path)
-    return YamlFile(path, tree, reading.marks)
+    return YamlFile(path, cast("dict[str, object]", tree), reading.marks)
 
 
 def reveal_secrets(file: YamlFile, environment: Mapping[str, str] | None = None) -> tuple[YamlFile, list[Problem]]:
@@ -218,7 +218,7 @@ class _Reading:
             self._refuse_tag(event, event.tag, path)
             built = self._mapping(path, depth)
         else:
-            raise AssertionError(event)
+            raise AssertionError(event)  # noqa: TRY004 - the parser gives no other event here
         if built.weight > MAX_VALUES or built.height > MAX_DEPTH:
             raise _Unbounded("too many aliases", event)
         if event.anchor is not None:
@@ -400,11 +400,11 @@ class _Secrets:
 
     def reveal(self, value: object, path: KeyPath) -> object:
         if isinstance(value, list):
-            items: list[object] = value
+            items = cast("list[object]", value)
             return [self.reveal(item, (*path, index)) for index, item in enumerate(items)]
         if not isinstance(value, dict):
             return value
-        entries: dict[str, object] = value
+        entries = cast("dict[str, object]", value)
         if len(entries) == 1:
             [(kind, name)] = entries.items()
             if kind in _SECRET_KINDS and isinstance(name, str):
