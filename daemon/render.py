@@ -1,0 +1,612 @@
+"""Notice and recipient -> the words of a message, by Jinja2 templates an administrator may edit.
+
+A template is looked for in the folder of the ladder, then in `standard/`:
+`<say>.sms.txt`, `<say>.email.txt` (first line the subject, an empty line, the text) and beside it, if wanted,
+`<say>.email.html`.
+For English, both folders are first looked for under `en/`.
+
+RenderError             this one message cannot be written: file, line and reason; the others go on
+└── PrivateContent      a text message would have carried an identity number or a mobile number
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+import unicodedata
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from channels.base import Message
+from policies.model import Notice, Official, Why
+from policies.text import Language, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from zoneinfo import ZoneInfo
+
+    from policies.model import Policy, PolicySet, Scalar, Step
+
+STANDARD = "standard"
+ENGLISH = "en"
+UNACKNOWLEDGED = "unacknowledged"
+
+SINGLE_UNITS = 70  # one text message holds 140 bytes of UCS-2
+PART_UNITS = 67  # a joined one loses six bytes to its header in every part
+PARTS_WITHOUT_WARNING = 2
+
+LAST_MOMENT = time(23, 59, 59)  # 24:00 is stored as the last instant of the day (民法典 203(2))
+DOERS = frozenset({"first_handler", "handler"})
+SUBJECT_WORDS = ("主题:", "主题：", "Subject:")
+WEEKDAYS_ZH = "一二三四五六日"
+WEEKDAYS_EN = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+# Every fact a notice may carry: one that is not there is None, any other word in a template is a mistake.
+FACTS = (
+    "case",
+    "limit",
+    "limit_title",
+    "basis",
+    "policy_title",
+    "nominal_due",
+    "legal_due",
+    "platform_due",
+    "due_at",
+    "due_day",
+    "days_left",
+    "overdue_days",
+    "light",
+    "provisional",
+    "start_at",
+    "first_handler_name",
+    "first_handler_unit",
+    "handler_name",
+    "unit_name",
+    "role",
+    "role_title",
+    "step",
+    "issue",
+    "missed_count",
+    "extended",
+    "ladder",
+)
+NO_FACTS: dict[str, Any] = dict.fromkeys(FACTS)
+
+ROLE_TITLES = {
+    "first_handler": Text("首办责任人", "first handler"),
+    "handler": Text("承办人", "handler"),
+    "section_head": Text("科室负责人", "section head"),
+    "deputy_leader": Text("分管领导", "deputy leader"),
+    "principal": Text("主要负责人", "principal"),
+    "inspector": Text("督查专员", "inspector"),
+    "administrator": Text("系统管理员", "administrator"),
+}
+DOCUMENT_TITLES = {
+    "urging_note": Text("催办单", "urging note"),
+    "supervision_note": Text("督办单", "supervision note"),
+    "bulletin": Text("情况通报", "bulletin"),
+}
+COLOURS = {"green": "#2e7d32", "yellow": "#b28704", "orange": "#d9680b", "red": "#c62828"}
+LIGHT_TITLES = {
+    "green": Text("绿灯", "green"),
+    "yellow": Text("黄灯", "yellow"),
+    "orange": Text("橙灯", "orange"),
+    "red": Text("红灯", "red"),
+}
+
+IDENTITY_NUMBER = re.compile(r"(?<!\d)\d{17}[\dXx](?![\dXx])")
+MOBILE_NUMBER = re.compile(r"(?<!\d)(?:86)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)")
+
+
+class RenderError(Exception):
+    """This message cannot be written; `message` names the template file, the line and the reason."""
+
+    def __init__(self, message: Text) -> None:
+        super().__init__(message.en)
+        self.message = message
+
+
+class PrivateContent(RenderError):  # noqa: N818 - says what is in the text, as the states and the ledger name it
+    """The text would have carried an identity number or a mobile number; the value is not repeated here."""
+
+
+class _Words(NamedTuple):
+    """The compiled templates of one `say` for one kind of channel."""
+
+    text: Template
+    html: Template | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Where a limit stands, in words: how much is left, or by how much which limit has passed."""
+
+    name: str  # ahead | today | platform_passed | overdue
+    left: str
+    deadline: str  # the date and what is left, in one phrase
+
+
+def sms_units(text: str) -> int:
+    """Length in UTF-16 code units, as carriers count it (a character outside the BMP counts two)."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def sms_parts(text: str) -> int:
+    """How many parts a Chinese text message is sent and charged as: 70 units in one, 67 in each of several."""
+    units = sms_units(text)
+    return 1 if units <= SINGLE_UNITS else -(-units // PART_UNITS)
+
+
+def refuse_private(text: str, case_key: str) -> None:
+    """Let a text message pass only if it holds no identity number and no mobile number.
+
+    The case number is the one identifier allowed and is left out of the search.
+
+    Raises:
+        PrivateContent: without the value.
+    """
+    rest = unicodedata.normalize("NFKC", text.replace(case_key, " ") if case_key else text)
+    for pattern, what in (
+        (IDENTITY_NUMBER, Text("身份证号", "an identity number")),
+        (MOBILE_NUMBER, Text("手机号码", "a mobile number")),
+    ):
+        if pattern.search(rest):
+            raise PrivateContent(
+                Text(
+                    f"短信中出现疑似{what.zh}，已拦截。请检查模板与字段映射。",
+                    f"the text message seems to hold {what.en}; it was stopped. Check template and mapping.",
+                )
+            )
+
+
+class Renderer:
+    """Writes messages from one folder of templates, compiled at first use and kept.
+
+    `signature` is the registered sender of text messages, with or without 【】. Values are made single-line before
+    a template sees them, so that none can add a header to a mail; in HTML they are escaped.
+    """
+
+    def __init__(self, templates: Path, office_name: str, signature: str, zone: ZoneInfo, language: Language) -> None:
+        self._folder = templates
+        self._office = office_name
+        bare = signature.strip().strip("【】")
+        self._signature = f"【{bare}】" if bare else ""
+        self._zone = zone
+        self._language: Language = language
+        self._words: dict[tuple[str, str, str], _Words] = {}
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=FileSystemLoader(templates),
+            undefined=StrictUndefined,
+            autoescape=_is_html,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=False,
+            extensions=[],
+        )
+
+    def render(
+        self,
+        notice: Notice,
+        official: Official,
+        channel_kind: str,
+        *,
+        possible_duplicate: bool = False,
+        as_of: datetime | None = None,
+    ) -> Message:
+        """The message of that notice to that official over that kind of channel (`sms`, `email`).
+
+        `as_of` is when the facts were last read, given only while the shared database is away. All dates are worked
+        out as of `notice.at`, so that writing the message again gives the same bytes.
+
+        Raises:
+            RenderError: no template, a mistake in it, or no address of that kind.
+            PrivateContent: a text message that may not leave the house.
+        """
+        address = official.addresses.get(channel_kind)
+        if address is None:
+            raise RenderError(
+                Text(
+                    f"收件人没有“{channel_kind}”类地址。",
+                    f"the recipient has no address of kind {channel_kind!r}",
+                )
+            )
+        ladder = notice.facts.get("ladder")
+        words = self._find(ladder if isinstance(ladder, str) else STANDARD, notice.say, channel_kind)
+        context = self._context(notice, official, possible_duplicate=possible_duplicate, as_of=as_of)
+        text = self._fill(words.text, context)
+        subject = html = ""
+        if channel_kind == "sms":
+            text = " ".join(text.split("\n")).strip() + context["marks"]
+            refuse_private(text, notice.case_key)
+        else:
+            subject, text = self._split(words.text, text)
+            subject = context["subject_mark"] + subject
+            html = self._fill(words.html, context) if words.html else ""
+        return Message(
+            key=notice.key,
+            to=address,
+            text=text,
+            at=notice.at,
+            to_name=context["to_name"],
+            subject=subject,
+            html=html,
+            possible_duplicate=possible_duplicate,
+            params={
+                name: context[name] for name in ("case", "stage", "due", "left", "deadline", "role_title", "office")
+            },
+        )
+
+    def check(self, policies: PolicySet) -> list[Text]:
+        """Every mistake in the templates the policies use: missing, not to be rendered, or too long for a text message.
+
+        Every `say` of every step is tried for each kind of channel with made-up facts in every state of a limit.
+        """
+        problems: dict[Text, None] = {}
+        for policy, ladder, say, kind in _uses(policies):
+            try:
+                self._try(policy, ladder, say, kind)
+            except RenderError as error:
+                problems[error.message] = None
+            else:
+                problems.update(dict.fromkeys(self._too_long(policy, ladder, say, kind)))
+        return list(problems)
+
+    def _try(self, policy: Policy, ladder: str, say: str, kind: str) -> None:
+        for notice in _samples(policy, ladder, say):
+            for marked in (False, True):
+                self.render(
+                    notice, SAMPLE_OFFICIAL, kind, possible_duplicate=marked, as_of=notice.at if marked else None
+                )
+
+    def _too_long(self, policy: Policy, ladder: str, say: str, kind: str) -> Iterator[Text]:
+        if kind != "sms":
+            return
+        worst = max(sms_parts(self.render(each, SAMPLE_OFFICIAL, kind).text) for each in _samples(policy, ladder, say))
+        if worst > PARTS_WITHOUT_WARNING:
+            file = self._find(ladder, say, kind).text.name
+            yield Text(
+                f"{file}: 短信过长，要分 {worst} 条发送（每条 {PART_UNITS} 字），请缩短。",
+                f"{file}: the text message is long: {worst} parts of {PART_UNITS} characters; shorten it",
+            )
+
+    def _find(self, ladder: str, say: str, kind: str) -> _Words:
+        """The compiled templates; the ladder's own folder wins over `standard/`."""
+        known = self._words.get((ladder, say, kind))
+        if known is None:
+            known = self._words[ladder, say, kind] = self._compile(ladder, say, kind)
+        return known
+
+    def _compile(self, ladder: str, say: str, kind: str) -> _Words:
+        folders = [ladder, STANDARD] if ladder != STANDARD else [STANDARD]
+        if self._language == "en":
+            folders = [f"{ENGLISH}/{folder}" for folder in folders] + folders
+        for folder in folders:
+            text = self._load(f"{folder}/{say}.{kind}.txt")
+            if text is not None:
+                return _Words(text, self._load(f"{folder}/{say}.{kind}.html") if kind == "email" else None)
+        tried = [f"{folder}/{say}.{kind}.txt" for folder in folders]
+        raise RenderError(
+            Text(
+                f"{self._folder}: 没有模板 {'、'.join(tried)}，请新建其中一个。",
+                f"{self._folder}: no template {' or '.join(tried)}; write one of them",
+            )
+        )
+
+    def _load(self, name: str) -> Template | None:
+        try:
+            return self._environment.get_template(name)
+        except TemplateNotFound as error:
+            if error.name == name:
+                return None
+            raise self._wrong(name, None, error) from error
+        except TemplateSyntaxError as error:
+            raise self._wrong(error.name or name, error.lineno, error) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._wrong(name, None, error) from error
+
+    def _fill(self, template: Template, context: Mapping[str, object]) -> str:
+        try:
+            return template.render(context)
+        except TemplateSyntaxError as error:
+            raise self._wrong(error.name or str(template.name), error.lineno, error) from error
+        except Exception as error:  # a template is the administrator's program: anything may come out of it
+            file, line = self._place(error, str(template.name))
+            raise self._wrong(file, line, error) from error
+
+    def _place(self, error: Exception, otherwise: str) -> tuple[str, int | None]:
+        """The innermost template line an error passed through (Jinja2 keeps template lines in tracebacks)."""
+        root = str(self._folder)
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if frame.filename.startswith(root):
+                return frame.filename[len(root) :].lstrip("/"), frame.lineno
+        return otherwise, None
+
+    def _wrong(self, name: str, line: int | None, error: Exception) -> RenderError:
+        where = f"{self._folder / name}:{line}" if line else str(self._folder / name)
+        return RenderError(Text(f"{where}: 模板有误：{error}", f"{where}: mistake in the template: {error}"))
+
+    def _split(self, template: Template, mail: str) -> tuple[str, str]:
+        """Subject and text of a mail template."""
+        first, _, rest = mail.lstrip("\n").partition("\n")
+        for word in SUBJECT_WORDS:
+            if first.startswith(word):
+                return _single_line(first[len(word) :]).strip(), rest.lstrip("\n")
+        raise self._wrong(
+            str(template.name), 1, ValueError("第一行应为“主题: …” / the first line must be 'Subject: …'")
+        )
+
+    def _context(
+        self, notice: Notice, official: Official, *, possible_duplicate: bool, as_of: datetime | None
+    ) -> dict[str, Any]:
+        """All words a template may use: the facts, and what is said of them in the reader's language."""
+        language = self._language
+        context = NO_FACTS.copy()
+        for name, value in notice.facts.items():
+            context[name] = _single_line(value) if isinstance(value, str) else value
+        now = notice.at.astimezone(self._zone)
+        due_at = self._instant(context["due_at"]) or now
+        legal_at = self._instant(context["legal_due"]) or due_at
+        platform_at = self._instant(context["platform_due"])
+        standing = self._standing(context, now, due_at, legal_at)
+        role = context["role"] or notice.role
+        role_title = context["role_title"] or _say(ROLE_TITLES, role, language)
+        light = str(context["light"] or "green")
+        mark = provisional_mark(language) if context["provisional"] else ""
+        copy_mark = _either(language, "〔抄送〕", "[copy] ") if notice.copy else ""
+        duplicate_mark = _either(language, "〔可能重复〕", "[possible duplicate]") if possible_duplicate else ""
+        as_of_note = self._as_of(as_of)
+        context.update(
+            office=self._office,
+            signature=self._signature,
+            to_name=_single_line(official.name),
+            case=context["case"] or _single_line(notice.case_key),
+            stage=context["limit_title"] or notice.limit,
+            role=role,
+            role_title=role_title,
+            doer=role in DOERS,
+            copy=notice.copy,
+            repeat=notice.repeat,
+            light=light,
+            light_title=_say(LIGHT_TITLES, light, language),
+            colour=COLOURS.get(light, COLOURS["green"]),
+            standing=standing.name,
+            left=standing.left,
+            deadline=standing.deadline,
+            due=self._day(due_at) + mark,
+            due_plain=self._day(due_at),
+            due_weekday=_weekday(due_at, language),
+            due_full=self._full(due_at) + mark,
+            legal_due_full=self._full(legal_at),
+            platform_due_full=self._full(platform_at) if platform_at else "",
+            two_limits=platform_at is not None and platform_at.date() != legal_at.date(),
+            started=self._full(self._instant(context["start_at"])),
+            document=_say(DOCUMENT_TITLES, context["issue"], language) if context["issue"] else "",
+            missed=[_single_line(step) for step in notice.missed],
+            caught_up=notice.why is Why.CAUGHT_UP,
+            fell_upward=notice.why in FALLEN,
+            sent_at=self._full(now) + f" {now:%H:%M}",
+            as_of_note=as_of_note,
+            duplicate_mark=duplicate_mark,
+            copy_mark=copy_mark,
+            marks=(copy_mark.strip() if language == "zh" else "") + as_of_note + duplicate_mark,
+            subject_mark=copy_mark + (duplicate_mark + " " if duplicate_mark and language == "en" else duplicate_mark),
+        )
+        return context
+
+    def _standing(self, facts: Mapping[str, Any], now: datetime, due_at: datetime, legal_at: datetime) -> _Standing:
+        """How much is left, in the words that are true: `超期` is said only once the legal limit has passed."""
+        say = self._language
+        mark = provisional_mark(say) if facts["provisional"] else ""
+        due = self._day(due_at) + mark
+        if now > legal_at:
+            return self._overdue(facts, now, due_at, legal_at, mark)
+        if now > due_at:
+            legal = self._day(legal_at) + mark
+            left = _either(say, f"已过平台期限，法定期限{legal}", f"platform limit passed, legal limit {legal}")
+            deadline = _either(
+                say, f"平台期限{due}已过，法定期限{legal}", f"platform limit {due} passed, legal limit {legal}"
+            )
+            return _Standing("platform_passed", left, deadline)
+        if now.date() == due_at.date():
+            return _Standing(
+                "today", _either(say, "今日到期", "due today"), _either(say, f"今日（{due}）到期", f"due today, {due}")
+            )
+        left = self._left(facts["days_left"], (due_at.date() - now.date()).days)
+        return _Standing("ahead", left, _either(say, f"{due}到期，{left}", f"due {due}, {left}"))
+
+    def _overdue(
+        self, facts: Mapping[str, Any], now: datetime, due_at: datetime, legal_at: datetime, mark: str
+    ) -> _Standing:
+        say = self._language
+        amount = _passed(facts, now, due_at, legal_at, say)
+        left = _either(say, f"已超期{amount}", f"overdue{amount and ' by '}{amount}")
+        legal = self._day(legal_at) + mark
+        if due_at.date() == legal_at.date():
+            return _Standing("overdue", left, _either(say, f"{legal}到期，{left}", f"due {legal}, {left}"))
+        return _Standing("overdue", left, _either(say, f"法定期限{legal}，{left}", f"legal limit {legal}, {left}"))
+
+    def _left(self, working: object, days: int) -> str:
+        if isinstance(working, int) and working > 0:
+            return _either(self._language, f"余{working}个工作日", f"{working} working day(s) left")
+        return _either(self._language, f"余{days}天，期间无工作日", f"{days} day(s) left, none a working day")
+
+    def _instant(self, value: object) -> datetime | None:
+        """A fact that is an ISO date or instant, as an instant of the office; a date means its end."""
+        if isinstance(value, datetime):
+            return value.astimezone(self._zone)
+        if not isinstance(value, str) or not value:
+            return None
+        if len(value) == len("2026-10-08"):
+            return datetime.combine(date.fromisoformat(value), time.max, self._zone)
+        return datetime.fromisoformat(value).astimezone(self._zone)
+
+    def _day(self, at: datetime) -> str:
+        """`10月8日`, with the time if the limit does not end with the day."""
+        clock = "" if at.time() >= LAST_MOMENT else f"{at.hour:02}:{at.minute:02}"
+        if self._language == "zh":
+            return f"{at.month}月{at.day}日{clock}"
+        return f"{at.day} {MONTHS_EN[at.month - 1]}{clock and ' '}{clock}"
+
+    def _full(self, at: datetime | None) -> str:
+        """`2026年10月8日（周四）`."""
+        if at is None:
+            return ""
+        if self._language == "zh":
+            return f"{at.year}年{at.month}月{at.day}日（{_weekday(at, 'zh')}）"
+        return f"{_weekday(at, 'en')} {at.day} {MONTHS_EN[at.month - 1]} {at.year}"
+
+    def _as_of(self, as_of: datetime | None) -> str:
+        if as_of is None:
+            return ""
+        at = as_of.astimezone(self._zone)
+        if self._language == "zh":
+            return f"（数据截至{at.month}月{at.day}日{at:%H:%M}）"
+        return f" (as of {at.day} {MONTHS_EN[at.month - 1]} {at:%H:%M})"
+
+
+FALLEN = frozenset({Why.VACANT, Why.UNREACHABLE, Why.UNDELIVERED, Why.NOBODY})
+
+
+def provisional_mark(language: Language) -> str:
+    """What follows a date that a holiday notice not yet out may still move (domain statement 24)."""
+    return _either(language, "（暂定，以放假通知为准）", " (provisional until the holiday notice)")
+
+
+def _either(language: Language, chinese: str, english: str) -> str:
+    return chinese if language == "zh" else english
+
+
+def _say(titles: Mapping[str, Text], name: str, language: Language) -> str:
+    text = titles.get(name)
+    return text.say(language) if text else name
+
+
+def _weekday(at: datetime, language: Language) -> str:
+    return f"周{WEEKDAYS_ZH[at.weekday()]}" if language == "zh" else WEEKDAYS_EN[at.weekday()]
+
+
+def _single_line(value: str) -> str:
+    """Without control characters and line ends: nothing in a value can start a new line or a new header."""
+    if value.isprintable():
+        return value
+    return "".join(character if character.isprintable() else " " for character in value)
+
+
+def _passed(facts: Mapping[str, Any], now: datetime, due_at: datetime, legal_at: datetime, language: Language) -> str:
+    """By how much the legal limit has passed.
+
+    The working days among the facts count from the earlier limit; where that is the platform's, natural days since
+    the legal one are given, so that nobody is told more than the law says.
+    """
+    working = facts["overdue_days"]
+    if isinstance(working, int) and working > 0 and due_at.date() == legal_at.date():
+        return _either(language, f"{working}个工作日", f"{working} working day(s)")
+    days = (now.date() - legal_at.date()).days
+    return _either(language, f"{days}天", f"{days} day(s)") if days > 0 else ""
+
+
+def _is_html(name: str | None) -> bool:
+    return name is not None and name.endswith(".html")
+
+
+# --- made-up facts for `check` --------------------------------------------------------------------------------
+
+SAMPLE_OFFICIAL = Official("S1", "承办人甲一", "甲科", {"sms": "+8613800000001", "email": "s1@example.com"})
+SAMPLE_DUE = datetime(2026, 10, 8, 15, 59, 59, 999999, UTC)  # 24:00 in Shanghai
+SAMPLE_NOTICE = Notice(
+    key="XF202609170012/notify//1/remind/0/S1/sms",
+    case_key="XF202609170012",
+    policy="xinfang",
+    limit="notify",
+    deadline_version=1,
+    step="remind",
+    repeat=0,
+    person="S1",
+    role="first_handler",
+    channel="sms",
+    say="remind",
+    why=Why.DUE,
+    at=SAMPLE_DUE - timedelta(days=9),
+)
+
+
+def _sample_facts(title: str, ladder: str, **more: Scalar) -> dict[str, Scalar]:
+    due = SAMPLE_DUE.isoformat()
+    facts: dict[str, Scalar] = {
+        "case": "XF202609170012",
+        "limit": "notify",
+        "limit_title": title,
+        "basis": "信访工作条例第二十三条",
+        "policy_title": "信访事项",
+        "nominal_due": due,
+        "legal_due": due,
+        "due_at": due,
+        "due_day": "10月8日",
+        "days_left": 3,
+        "overdue_days": 0,
+        "light": "yellow",
+        "provisional": False,
+        "start_at": "2026-09-17T02:00:00+00:00",
+        "first_handler_name": "承办人甲一",
+        "first_handler_unit": "甲科",
+        "handler_name": "承办人甲一",
+        "unit_name": "甲科",
+        "role": "first_handler",
+        "role_title": "首办责任人",
+        "step": "remind",
+        "missed_count": 0,
+        "extended": False,
+        "ladder": ladder,
+    }
+    return facts | more
+
+
+def _samples(policy: Policy, ladder: str, say: str) -> Iterator[Notice]:
+    """Notices in every state a limit can be in, for the longest title that uses the ladder."""
+    titles = [limit.title for limit in policy.limits if limit.ladder == ladder]
+    title = max(titles, key=len, default="书面告知")
+    late: dict[str, Scalar] = {
+        "light": "red",
+        "days_left": -5,
+        "overdue_days": 5,
+        "role": "principal",
+        "role_title": "主要负责人",
+    }
+    platform = (SAMPLE_DUE - timedelta(days=6)).isoformat()
+    for at, more, others in (
+        (timedelta(days=-9), {}, {}),
+        (
+            timedelta(hours=-6),
+            {"light": "orange", "days_left": 0, "role": "section_head", "role_title": "科室负责人"},
+            {},
+        ),
+        (timedelta(hours=-6), {"platform_due": platform, "due_at": platform, "overdue_days": 1}, {}),
+        (timedelta(days=7), late | {"issue": "urging_note"}, {"copy": True}),
+        (timedelta(days=7), late | {"missed_count": 1}, {"missed": ("remind",), "why": Why.CAUGHT_UP}),
+    ):
+        facts = _sample_facts(title, ladder, **more)
+        yield replace(SAMPLE_NOTICE, say=say, at=SAMPLE_DUE + at, facts=facts, **others)
+
+
+def _uses(policies: PolicySet) -> Iterator[tuple[Policy, str, str, str]]:
+    """(policy, ladder, say, kind) of everything a step may say, each once."""
+    seen: dict[tuple[str, str, str], Policy] = {}
+    for policy in policies.policies.values():
+        for name in dict.fromkeys(limit.ladder for limit in policy.limits):
+            for step in policy.ladders[name].steps:
+                for kind in step.via or policy.via:
+                    for say in _says(step):
+                        seen.setdefault((name, say, kind), policy)
+    for (ladder, say, kind), policy in seen.items():
+        yield policy, ladder, say, kind
+
+
+def _says(step: Step) -> tuple[str, ...]:
+    return (step.say, UNACKNOWLEDGED) if step.acknowledge else (step.say,)
