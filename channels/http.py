@@ -1,0 +1,277 @@
+"""Any SMS gateway that takes an HTTP request, described in YAML: no code for another provider."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_validator, model_validator
+
+from channels.base import ChannelType
+from channels.wire.sms import NumberFormat  # pydantic reads it
+from channels.wire.template import PARAMETER, WORDS, names_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from channels.base import Message, Outcome, Receipt
+    from channels.wire.gateway import Gateway
+
+
+def _compiled(value: str | None) -> str | None:
+    try:
+        re.compile(value or "")
+    except re.error as error:
+        raise ValueError(f"不是正则表达式 / not a regular expression: {error}") from None
+    return value
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Computed(_Strict):
+    """One value worked out before the request, such as a signature; usable afterwards as `{name}`.
+
+    The material is either `concat`, joined by `join`, or `sorted`: fields put in the order of their names and written
+    `name=value&name=value`, percent-encoded if `percent` is set. Without a digest the material itself is the value.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    concat: list[str] | None = None
+    sorted_fields: dict[str, str] | None = Field(default=None, alias="sorted")
+    join: str = ""
+    percent: bool = False
+    digest: Literal["none", "md5", "sha1", "sha256", "hmac-sha1", "hmac-sha256"] = "none"
+    key: str | None = None
+    encode: Literal["hex", "base64", "none"] = "none"
+    letters: Literal["as_is", "lower", "upper"] = "as_is"
+
+    @model_validator(mode="after")
+    def _whole(self) -> Computed:
+        if (self.concat is None) == (self.sorted_fields is None):
+            raise ValueError("concat 与 sorted 必须写且只写一个 / give exactly one of concat and sorted")
+        if self.digest != "none" and self.encode == "none":
+            raise ValueError("有 digest 就要写 encode: hex 或 base64 / a digest needs encode: hex or base64")
+        if self.digest.startswith("hmac") != (self.key is not None):
+            raise ValueError("key 只用于 hmac，且 hmac 必须有 key / key belongs to hmac, and hmac needs one")
+        return self
+
+
+class Body(_Strict):
+    """What the request carries. `wrap: base64` encodes the finished body once more."""
+
+    format: Literal["json", "form", "xml", "text"]
+    content: JsonValue
+    charset: Literal["utf-8", "gbk", "gb18030"] = "utf-8"
+    wrap: Literal["none", "base64"] = "none"
+    content_type: str | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Body:
+        content = self.content
+        if self.format == "text" and not isinstance(content, str):
+            raise ValueError("format: text 的 content 应为文字 / content of format text is a string")
+        if self.format == "form" and not isinstance(content, dict):
+            raise ValueError("format: form 的 content 应为键值 / content of format form is a mapping")
+        if self.format == "xml" and not (isinstance(content, dict) and len(content) == 1):
+            raise ValueError("format: xml 的 content 应有且只有一个根元素 / content of format xml has one root element")
+        return self
+
+
+class AnswerTest(_Strict):
+    """What an answer must look like; everything given must hold. JSON paths are written `data.items.0.code`."""
+
+    status: list[int] = [200, 201, 202]
+    fields: dict[str, JsonValue] = Field(default_factory=dict, alias="json")
+    regex: str | None = None
+    text: str | None = None
+
+    _compiles = field_validator("regex")(_compiled)
+
+
+class Where(_Strict):
+    """Where something stands in an answer: a JSON path, or the first group of a regular expression."""
+
+    path: str | None = Field(default=None, alias="json")
+    regex: str | None = None
+
+    _compiles = field_validator("regex")(_compiled)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Where:
+        if (self.path is None) == (self.regex is None):
+            raise ValueError("json 与 regex 必须写且只写一个 / give exactly one of json and regex")
+        return self
+
+
+class ErrorCodes(_Strict):
+    """What the provider's own codes mean. `unlisted` is for a code that is found but stands in no list."""
+
+    temporary: list[str] = []
+    permanent: list[str] = []
+    whole_channel: list[str] = []
+    unknown: list[str] = []
+    unlisted: Literal["temporary", "permanent", "unknown"] = "temporary"
+
+    @field_validator("temporary", "permanent", "whole_channel", "unknown", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        return [str(one) if isinstance(one, int) else one for one in value] if isinstance(value, list) else value
+
+
+class Request(_Strict):
+    """One request."""
+
+    method: Literal["GET", "POST", "PUT"] = "POST"
+    url: str = Field(pattern=r"^https?://")
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+    query_charset: Literal["utf-8", "gbk", "gb18030"] = "utf-8"
+    body: Body | None = None
+    compute: list[Computed] = []
+
+    def templates(self) -> Iterator[tuple[str, str]]:
+        """Every text that may hold placeholders, with its place, except those of `compute`."""
+        yield "url", self.url
+        yield from ((f"headers.{name}", text) for name, text in self.headers.items())
+        yield from ((f"query.{name}", text) for name, text in self.query.items())
+        if self.body is not None:
+            yield from _strings("body.content", self.body.content)
+
+
+class Lookup(Request):
+    """How to ask the gateway whether it has a message; `{reference}` names it."""
+
+    method: Literal["GET", "POST", "PUT"] = "GET"
+    present: AnswerTest
+    absent: AnswerTest = AnswerTest(status=[404])
+    reference: Where | None = None
+
+
+class HttpSettings(Request):
+    """`type: http`. Time-outs in seconds."""
+
+    values: dict[str, str] = {}
+    secrets: dict[str, SecretStr] = {}
+    basic_auth: str | None = Field(default=None, description="user:password, placeholders allowed")
+    number: NumberFormat = "e164"
+    time_zone: str = "Asia/Shanghai"
+    success: AnswerTest
+    reference: Where | None = None
+    code: Where | None = None
+    errors: ErrorCodes = ErrorCodes()
+    unknown_status: list[int] = [502, 504]
+    lookup: Lookup | None = None
+    connect_timeout: float = Field(default=10, gt=0, le=300)
+    timeout: float = Field(default=30, gt=0, le=300)
+    concurrency: int = Field(default=8, ge=1, le=256)
+    rate: float | None = Field(default=None, gt=0, description="messages per second")
+    ca_file: str | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _exists(cls, value: str) -> str:
+        from zoneinfo import ZoneInfo  # noqa: PLC0415  # only here
+
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("没有这个时区 / no such time zone") from None
+        return value
+
+    @field_validator("values", "secrets")
+    @classmethod
+    def _new_names(cls, value: dict[str, object]) -> dict[str, object]:
+        taken = sorted(set(value) & WORDS)
+        if taken:
+            raise ValueError(f"名称已有含义 / these names already mean something: {', '.join(taken)}")
+        return value
+
+    @model_validator(mode="after")
+    def _placeholders_are_known(self) -> HttpSettings:
+        own = WORDS | set(self.values) | set(self.secrets)
+        wrong = [*_unknown_names(self, own, "")]
+        if self.basic_auth is not None:
+            wrong += _unknown_in("basic_auth", self.basic_auth, own)
+        if self.lookup is not None:
+            wrong += _unknown_names(self.lookup, own, "lookup.")
+        if set(self.values) & set(self.secrets):
+            wrong.append("values / secrets: 同名 / the same name in both")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+
+def _strings(place: str, value: JsonValue) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _strings(f"{place}.{name}", inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _strings(f"{place}.{index}", inner)
+
+
+def _unknown_names(request: Request, own: set[str] | frozenset[str], prefix: str) -> Iterator[str]:
+    """Placeholders that nothing fills; what `compute` makes counts from the next entry on."""
+    known = set(own)
+    for index, computed in enumerate(request.compute):
+        place = f"{prefix}compute.{index}"
+        parts = [*(computed.concat or ()), *(computed.sorted_fields or {}).values(), computed.key or ""]
+        for text in parts:
+            yield from _unknown_in(place, text, known)
+        if computed.name in known:
+            yield f"{place}.name: “{computed.name}”已有含义 / “{computed.name}” already means something"
+        known.add(computed.name)
+    for place, text in request.templates():
+        yield from _unknown_in(prefix + place, text, known)
+
+
+def _unknown_in(place: str, text: str, known: set[str] | frozenset[str]) -> list[str]:
+    names = [name for name in names_in(text) if name not in known and not name.startswith(PARAMETER)]
+    return [
+        f"{place}: 没有占位符 {{{name}}}；可用 / unknown placeholder {{{name}}}; known: {', '.join(sorted(known))}"
+        for name in names
+    ]
+
+
+class HttpChannel:
+    """SMS through one gateway."""
+
+    settings_type: ClassVar[type[BaseModel]] = HttpSettings
+    kind: ClassVar[str] = "sms"
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Send all, at most `concurrency` at once and `rate` a second; the outcome of each, in the same order."""
+        return await self._gateway.send_many(messages)
+
+    async def lookup(self, message: Message) -> Receipt | None:
+        """Ask the gateway by the message's reference.
+
+        Raises:
+            OutcomeUnknown: no `lookup` is configured, or its answer says neither yes nor no.
+        """
+        return await self._gateway.find(message)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._gateway.close()
+
+
+def open_http(settings: HttpSettings) -> HttpChannel:
+    """A channel over this gateway; nothing is asked before the first message.
+
+    Raises:
+        PermanentFailure: the CA file cannot be read.
+    """
+    from channels.wire.gateway import Gateway  # noqa: PLC0415  # aiohttp takes a quarter of a second to load
+
+    return HttpChannel(Gateway(settings))
+
+
+CHANNEL = ChannelType("http", HttpSettings, open_http, "sms")

@@ -1,0 +1,78 @@
+"""SMS through Twilio, with its own client over a transport of ours: hard time-outs, no retries behind our back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from channels.base import ChannelType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from channels.base import Message, Outcome, Receipt
+    from channels.wire.twilio_messages import TwilioMessages
+
+
+class TwilioSettings(BaseModel):
+    """`type: twilio`. Time-outs and validity in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    account_sid: str = Field(min_length=1)
+    auth_token: SecretStr
+    api_key_sid: str | None = None
+    from_number: str | None = Field(default=None, alias="from")
+    messaging_service_sid: str | None = None
+    status_callback: str | None = None
+    validity_period: int = Field(default=14_400, ge=1, le=36_000)
+    base_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://")
+    connect_timeout: float = Field(default=10, gt=0, le=300)
+    timeout: float = Field(default=30, gt=0, le=300)
+    concurrency: int = Field(default=8, ge=1, le=256)
+    rate: float | None = Field(default=None, gt=0, description="messages per second")
+
+    @model_validator(mode="after")
+    def _one_sender(self) -> TwilioSettings:
+        if (self.from_number is None) == (self.messaging_service_sid is None):
+            raise ValueError(
+                "from 与 messaging_service_sid 必须写且只写一个 / give exactly one of from and messaging_service_sid"
+            )
+        return self
+
+
+class TwilioChannel:
+    """SMS through one Twilio account."""
+
+    settings_type: ClassVar[type[BaseModel]] = TwilioSettings
+    kind: ClassVar[str] = "sms"
+
+    def __init__(self, messages: TwilioMessages) -> None:
+        self._messages = messages
+
+    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Send all, at most `concurrency` at once; the outcome of each, in the same order."""
+        return await self._messages.send_many(messages)
+
+    async def lookup(self, message: Message) -> Receipt | None:
+        """Whether the account has sent this text to this number since the message was decided.
+
+        Raises:
+            OutcomeUnknown: Twilio did not answer.
+        """
+        return await self._messages.find(message)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._messages.close()
+
+
+def open_twilio(settings: TwilioSettings) -> TwilioChannel:
+    """A channel over this account; nothing is asked before the first message."""
+    from channels.wire.twilio_messages import TwilioMessages  # noqa: PLC0415  # the client takes half a second to load
+
+    return TwilioChannel(TwilioMessages(settings))
+
+
+CHANNEL = ChannelType("twilio", TwilioSettings, open_twilio, "sms")

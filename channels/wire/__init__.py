@@ -1,0 +1,1 @@
+"""What the channels are made of: mail frames, SMTP conversations, HTTP exchanges. Imported when a channel opens."""
