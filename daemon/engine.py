@@ -1,0 +1,471 @@
+"""The decision side: read what changed, count, and decide what is due. Blocking; called from a thread.
+
+    sync:  rows changed -> Case -> Obligation -> store
+    tick:  claim what is due -> re-read those cases -> evaluate -> one transaction per batch
+    gate:  just before a delivery goes out, look once more whether it is still true
+
+The rules are in `policies`; here they only meet the databases.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from daemon import telemetry
+from daemon.errors import SourceUnavailable
+from daemon.store.codec import fingerprint
+from daemon.store.values import CaseChange, Decision, Event, ObligationChange, SetAside, StoredCase
+from policies.evaluate import after_failure, evaluate
+from policies.model import Case, Directory, History, ObligationState, Policy, PolicySet, Reason, Why
+from policies.obligations import first_handler_of, obligations_of, revise
+from policies.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from daemon.source import BadRow, Source
+    from daemon.store import Store
+    from daemon.store.values import Delivery, StoredObligation
+    from policies.calendar import Calendar
+    from policies.model import Ladder, Limit, Notice, Obligation, Plan
+
+log = telemetry.logger(__name__)
+
+POSTPONE = timedelta(minutes=10)  # a row that throws is looked at again this much later
+TRUSTED_FOR = timedelta(minutes=2)  # facts re-read this recently are not read again before sending
+SUSPICIOUS = 20  # this many cases asked for and none there: the source is broken, not empty
+PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the administrator wrote, as one value that is swapped whole."""
+
+    policies: PolicySet
+    calendars: Mapping[str, Calendar]
+    kinds: Mapping[str, str]  # channel name -> kind of address
+    default_calendar: str = "china"
+
+    def limit(self, policy_id: str, limit_id: str) -> tuple[Policy, Limit, Ladder] | None:
+        """The policy, limit and ladder of an obligation, or None when they are no longer written anywhere."""
+        policy = self.policies.policies.get(policy_id)
+        if policy is None:
+            return None
+        limit = next((one for one in policy.limits if one.id == limit_id and one.enabled), None)
+        if limit is None or limit.ladder not in policy.ladders:
+            return None
+        return policy, limit, policy.ladders[limit.ladder]
+
+    def calendar(self, policy: Policy, limit: Limit) -> Calendar:
+        """The calendar a limit is counted by: its own, the policy's, or the office's."""
+        return self.calendars[limit.calendar or policy.calendar or self.default_calendar]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What one sync found."""
+
+    read: int
+    changed: int
+    gone: int
+    set_aside: int
+
+
+class Engine:
+    """Decides, for one worker. Holds no state but the rules in force and the last directory read."""
+
+    def __init__(self, store: Store, source: Source, rules: Rules, epoch: int) -> None:
+        self.store = store
+        self.source = source
+        self.rules = rules
+        self.epoch = epoch
+        self.source_away_since: datetime | None = None
+        remembered = store.directory()
+        self.directory: Directory = remembered[0] if remembered else Directory()
+
+    # --- sync ------------------------------------------------------------------------------------------
+
+    def sync(self, now: datetime, *, full: bool = False) -> SyncReport:
+        """Take over what changed in the shared database; everything when `full` or when the rules changed.
+
+        Raises:
+            SourceUnavailable: enforcement goes on with what is known.
+        """
+        try:
+            report = self._sync(now, full=full or self._rules_changed())
+        except SourceUnavailable:
+            self.source_away_since = self.source_away_since or now
+            raise
+        self.source_away_since = None
+        return report
+
+    def _rules_changed(self) -> bool:
+        return self.store.bookmark("rules") != self.rules.policies.version
+
+    def _sync(self, now: datetime, *, full: bool) -> SyncReport:
+        self._take_directory(now)
+        watermark = None if full else self.store.bookmark("cases")
+        whole = watermark is None
+        rules_changed = self._rules_changed()
+        read = changed = 0
+        bad: list[BadRow] = []
+        fine: set[str] = set()
+        for page in self.source.changed_since(watermark, PAGE):
+            changed += self._take(page.cases, now, recount=rules_changed)
+            read += len(page.cases)
+            bad.extend(page.bad)
+            if not whole:
+                fine.update(case.key for case in page.cases)
+            if page.watermark is not None:
+                self.store.set_bookmark("cases", page.watermark)
+        self._set_aside("cases", bad, fine, now, whole=whole)
+        gone = self._notice_deletions(now) if whole else 0
+        if rules_changed:
+            self.store.set_bookmark("rules", self.rules.policies.version)
+        return SyncReport(read, changed, gone, len(bad))
+
+    def _take_directory(self, now: datetime) -> None:
+        directory, bad = self.source.read_directory()
+        if directory != self.directory:
+            self.store.save_directory(directory, now)
+            self.directory = directory
+        self._set_aside("directory", bad, set(), now, whole=True)
+
+    def _set_aside(self, entity: str, bad: Iterable[BadRow], fine: set[str], now: datetime, *, whole: bool) -> None:
+        rows = {(row.entity, row.row): SetAside(row.entity, row.row, row.reason, now) for row in bad}
+        if not whole:
+            if not rows and not fine:
+                return
+            for old in self.store.rows_set_aside():
+                if old.row not in fine:
+                    rows.setdefault((old.entity, old.row), old)
+        self.store.set_aside(list(rows.values()), entity, now)
+
+    def _take(self, cases: Sequence[Case], now: datetime, *, recount: bool = False) -> int:
+        """Count the obligations of the cases whose facts changed; returns how many cases that were."""
+        if not cases:
+            return 0
+        by_key = {case.key: case for case in cases}
+        known = self.store.cases(by_key)
+        prints = {key: fingerprint(case) for key, case in by_key.items()}
+        changed = [key for key in by_key if recount or key not in known or known[key].fingerprint != prints[key]]
+        if not changed:
+            return 0
+        obligations = self.store.obligations_of(changed)
+        changes = [
+            self._change(by_key[key], prints[key], known.get(key), obligations.get(key, []), now) for key in changed
+        ]
+        self.store.save_cases(changes, now)
+        return len(changes)
+
+    def _change(
+        self, case: Case, print_: str, known: StoredCase | None, old: Sequence[StoredObligation], now: datetime
+    ) -> CaseChange:
+        counted = obligations_of(self.rules.policies, case, self.rules.calendars, now)
+        first = first_handler_of(self.rules.policies, case)
+        before = {(o.obligation.policy, o.obligation.limit, o.obligation.instance): o for o in old}
+        changes: list[ObligationChange] = []
+        events: list[Event] = []
+        if known is None:
+            events.append(Event(case.key, "seen", now, {"unit": case.unit, "handler": case.handler}))
+        for new in counted.obligations:
+            stored = before.pop((new.policy, new.limit, new.instance), None)
+            change, more = self._revised(new, stored, now)
+            changes.append(change)
+            events.extend(more)
+        for stored in before.values():
+            if stored.obligation.state in {ObligationState.OPEN, ObligationState.PAUSED}:
+                changes.append(_withdrawn(stored))
+                events.append(Event(case.key, "withdrawn", now, _about(stored.obligation)))
+        events.extend(Event(case.key, "finding", now, _reason(reason)) for reason in counted.findings)
+        stored_case = StoredCase(case, print_, now, first_handler=first)
+        return CaseChange(stored_case, tuple(changes), tuple(events))
+
+    def _revised(
+        self, new: Obligation, stored: StoredObligation | None, now: datetime
+    ) -> tuple[ObligationChange, list[Event]]:
+        policy, limit, ladder = self._rule_of(new)
+        calendar = self.rules.calendar(policy, limit)
+        old = stored.obligation if stored else None
+        history = stored.history if stored else History()
+        obligation, history, reasons = revise(old, history, new, ladder, calendar, now)
+        is_open = obligation.state is ObligationState.OPEN
+        change = ObligationChange(
+            obligation,
+            history,
+            now if is_open else None,
+            None if is_open else obligation.state.value,
+            stored.id if stored else None,
+        )
+        events: list[Event] = []
+        if old is None:
+            events.append(Event(new.case_key, "counted", now, _about(obligation)))
+        elif old.state is not obligation.state or reasons:
+            body = {**_about(obligation), "was": old.state.value, "reasons": [_reason(r) for r in reasons]}
+            events.append(Event(new.case_key, obligation.state.value if not is_open else "moved", now, body))
+        return change, events
+
+    def _rule_of(self, obligation: Obligation) -> tuple[Policy, Limit, Ladder]:
+        rule = self.rules.limit(obligation.policy, obligation.limit)
+        if rule is None:
+            raise LookupError(f"{obligation.policy}/{obligation.limit}")
+        return rule
+
+    def _notice_deletions(self, now: datetime) -> int:
+        """After a whole reading: cases we know and the source no longer shows are gone."""
+        there = set(self.source.all_keys())
+        after, gone = "", list[str]()
+        known = 0
+        while page := self.store.fingerprints(after, PAGE):
+            known += len(page)
+            gone.extend(key for key, _ in page if key not in there)
+            after = page[-1][0]
+        if not there and known >= SUSPICIOUS:
+            raise SourceUnavailable(
+                Text(
+                    "共享数据库里一个案件也没有了，暂不处理。", "the shared database suddenly shows no case; left alone"
+                )
+            )
+        for keys in _chunks(gone, PAGE):
+            self._withdraw_cases(keys, now)
+        return len(gone)
+
+    def _withdraw_cases(self, keys: Sequence[str], now: datetime) -> None:
+        known = self.store.cases(keys)
+        obligations = self.store.obligations_of(keys)
+        changes = [
+            CaseChange(
+                stored,
+                tuple(
+                    _withdrawn(o)
+                    for o in obligations.get(key, ())
+                    if o.obligation.state in {ObligationState.OPEN, ObligationState.PAUSED}
+                ),
+                (Event(key, "gone", now, {"note": "no longer in the shared database"}),),
+                gone=True,
+            )
+            for key, stored in known.items()
+        ]
+        self.store.save_cases(changes, now)
+
+    # --- tick ------------------------------------------------------------------------------------------
+
+    def tick(self, now: datetime, limit: int = 500) -> int:
+        """Evaluate one batch of what is due; returns how many obligations were looked at."""
+        claimed = self.store.claim_due(self.epoch, now, limit)
+        if not claimed:
+            return 0
+        keys = {stored.obligation.case_key for stored in claimed}
+        known = self.store.cases(keys)
+        moved, away = self._refresh(keys, known, now)
+        decisions = [
+            self._decide(stored, known.get(stored.obligation.case_key), now, away=away)
+            for stored in claimed
+            if stored.obligation.case_key not in moved
+        ]
+        moved_on = [_untouched(stored) for stored in claimed if stored.obligation.case_key in moved]
+        self.store.save_decisions(self.epoch, [*decisions, *moved_on], self.rules.policies.version, now)
+        return len(claimed)
+
+    def _refresh(self, keys: Iterable[str], known: Mapping[str, StoredCase], now: datetime) -> tuple[set[str], bool]:
+        """Re-read these cases. Returns those whose facts changed (taken over; look again), and whether it is away."""
+        asked = set(keys)
+        try:
+            fresh, bad = self.source.reread(asked)
+            if not fresh and not bad and len(asked) >= SUSPICIOUS:
+                raise SourceUnavailable(Text("共享数据库突然为空", "the shared database is suddenly empty"))
+        except SourceUnavailable as error:
+            if self.source_away_since is None:
+                log.warning(telemetry.SOURCE_AWAY, problem=error.message.zh)
+            self.source_away_since = self.source_away_since or now
+            return set(), True
+        self.source_away_since = None
+        unusable = {row.row for row in bad}
+        gone = [key for key in asked if key not in fresh and key not in unusable]
+        if gone:
+            self._withdraw_cases(gone, now)
+        changed = [
+            case for key, case in fresh.items() if key not in known or known[key].fingerprint != fingerprint(case)
+        ]
+        self._take(changed, now)
+        return {*gone, *(case.key for case in changed)}, False
+
+    def _decide(self, stored: StoredObligation, case: StoredCase | None, now: datetime, *, away: bool) -> Decision:
+        rule = self.rules.limit(stored.obligation.policy, stored.obligation.limit)
+        if case is None or rule is None:
+            event = Event(stored.obligation.case_key, "withdrawn", now, _about(stored.obligation))
+            return Decision(_withdrawn(stored), events=(event,), cancel="withdrawn")
+        policy, limit, _ = rule
+        try:
+            plan = evaluate(
+                policy,
+                stored.obligation,
+                case.case,
+                stored.history,
+                self.directory,
+                case.first_handler,
+                self.rules.calendar(policy, limit),
+                now,
+                self.rules.kinds,
+            )
+        except Exception as error:  # noqa: BLE001 - one poisonous row must not stop the others; it is shown and retried
+            return self._postponed(stored, error, now)
+        return _decision(stored, plan, now, as_of=case.read_at if away else None)
+
+    def _postponed(self, stored: StoredObligation, error: Exception, now: datetime) -> Decision:
+        what = f"{type(error).__name__}: {error}"
+        log.error(telemetry.POSTPONED, case=stored.obligation.case_key, limit=stored.obligation.limit, problem=what)
+        change = dataclasses.replace(_same(stored), next_check_at=now + POSTPONE)
+        body = {"limit": stored.obligation.limit, "problem": what, "until": (now + POSTPONE).isoformat()}
+        return Decision(change, events=(Event(stored.obligation.case_key, "postponed", now, body),))
+
+    # --- gate ------------------------------------------------------------------------------------------
+
+    def gate(self, deliveries: Sequence[Delivery], now: datetime) -> dict[str, str]:
+        """Which of these deliveries are no longer true, by notice key, and why.
+
+        What was decided within the last two minutes was decided on facts read then, and any change that came since
+        has cancelled it in the store; everything older is held against the shared database once more. While that is
+        away the last known facts decide.
+        """
+        old = [d for d in deliveries if d.notice.case_key and now - d.created_at > TRUSTED_FOR]
+        keys = {d.notice.case_key for d in old}
+        if not keys:
+            return {}
+        self._refresh(keys, self.store.cases(keys), now)
+        obligations = self.store.obligations_of(keys)
+        found = {d.notice.key: _no_longer_true(d.notice, obligations.get(d.notice.case_key, ()), now) for d in old}
+        return {key: why for key, why in found.items() if why}
+
+    # --- failure ---------------------------------------------------------------------------------------
+
+    def fall_upward(self, failed: Delivery, now: datetime) -> int:
+        """A notice that cannot be delivered goes to the next person up; returns how many notices that made.
+
+        Idempotent by the notice key: it is called before the failure is recorded, so that a crash between the two
+        loses nothing.
+        """
+        notice = failed.notice
+        rule = self.rules.limit(notice.policy, notice.limit)
+        stored = self.store.cases([notice.case_key]).get(notice.case_key)
+        mine = [o for o in self.store.obligations_of([notice.case_key]).get(notice.case_key, []) if _is_of(notice, o)]
+        if rule is None or stored is None or not mine:
+            return 0
+        policy, limit, _ = rule
+        plan = after_failure(
+            policy,
+            mine[0].obligation,
+            stored.case,
+            notice,
+            self.directory,
+            stored.first_handler,
+            self.rules.calendar(policy, limit),
+            now,
+            self.rules.kinds,
+        )
+        event = Event(notice.case_key, "fell_upward", now, _plan_body(plan))
+        return self.store.add_notices(mine[0].id, plan.notices, [event], self.rules.policies.version, now)
+
+
+# --- small pure pieces ------------------------------------------------------------------------------------
+
+
+def _no_longer_true(notice: Notice, obligations: Sequence[StoredObligation], now: datetime) -> str | None:
+    mine = next((o.obligation for o in obligations if _is_of(notice, o)), None)
+    if mine is None:
+        return "withdrawn"
+    if mine.state is not ObligationState.OPEN:
+        return mine.state.value
+    if mine.deadline_version != notice.deadline_version:
+        return "deadline_moved"
+    if notice.expires_at is not None and now >= notice.expires_at:
+        return "next_step_took_over"
+    return None
+
+
+def _is_of(notice: Notice, stored: StoredObligation) -> bool:
+    one = stored.obligation
+    return (one.policy, one.limit, one.instance) == (notice.policy, notice.limit, notice.instance)
+
+
+def _decision(stored: StoredObligation, plan: Plan, now: datetime, *, as_of: datetime | None) -> Decision:
+    notices = plan.notices
+    if as_of is not None:
+        stamp = as_of.astimezone(UTC).isoformat()
+        notices = tuple(dataclasses.replace(n, facts={**n.facts, "as_of": stamp}) for n in notices)
+    idle = None if plan.next_check_at else _idle_reason(plan)
+    change = ObligationChange(stored.obligation, plan.history, plan.next_check_at, idle, stored.id)
+    events = (Event(stored.obligation.case_key, "decided", now, _plan_body(plan)),) if _worth_telling(plan) else ()
+    return Decision(change, notices, events)
+
+
+def _idle_reason(plan: Plan) -> str:
+    told = next((r.why.value for r in reversed(plan.reasons) if r.why in _IDLE), None)
+    return told or Why.END_OF_LADDER.value
+
+
+_IDLE = {Why.END_OF_LADDER, Why.DONE, Why.PAUSED, Why.WITHDRAWN}
+_SILENT = {Why.NOT_YET, Why.END_OF_LADDER}
+
+
+def _worth_telling(plan: Plan) -> bool:
+    return bool(plan.notices) or any(reason.why not in _SILENT for reason in plan.reasons)
+
+
+def _plan_body(plan: Plan) -> dict[str, object]:
+    return {
+        "light": plan.light.value,
+        "next_check_at": plan.next_check_at.isoformat() if plan.next_check_at else None,
+        "notices": [{"key": n.key, "step": n.step, "role": n.role, "person": n.person, "channel": n.channel,
+                     "why": n.why.value, "at": n.at.isoformat()} for n in plan.notices],
+        "reasons": [_reason(r) for r in plan.reasons if r.why is not Why.NOT_YET],
+    }  # fmt: skip
+
+
+def _reason(reason: Reason) -> dict[str, object]:
+    return {
+        "why": reason.why.value,
+        "step": reason.step,
+        "zh": reason.text.zh,
+        "en": reason.text.en,
+        "at": reason.at.isoformat() if reason.at else None,
+    }
+
+
+def _about(obligation: Obligation) -> dict[str, object]:
+    return {
+        "policy": obligation.policy,
+        "limit": obligation.limit,
+        "state": obligation.state.value,
+        "version": obligation.deadline_version,
+        "start_at": obligation.start_at.isoformat(),
+        "nominal_due_at": obligation.nominal_due_at.isoformat(),
+        "legal_due_at": obligation.legal_due_at.isoformat(),
+        "platform_due_at": obligation.platform_due_at.isoformat() if obligation.platform_due_at else None,
+        "provisional": obligation.provisional,
+        "extended": obligation.extended,
+        "done_at": obligation.done_at.isoformat() if obligation.done_at else None,
+    }
+
+
+def _same(stored: StoredObligation) -> ObligationChange:
+    return ObligationChange(stored.obligation, stored.history, stored.next_check_at, stored.idle_reason, stored.id)
+
+
+def _untouched(stored: StoredObligation) -> Decision:
+    """Gives a claim back: its facts moved on since it was claimed, and it will be looked at again."""
+    return Decision(_same(stored))
+
+
+def _withdrawn(stored: StoredObligation) -> ObligationChange:
+    gone = dataclasses.replace(stored.obligation, state=ObligationState.WITHDRAWN)
+    return ObligationChange(gone, stored.history, None, ObligationState.WITHDRAWN.value, stored.id)
+
+
+def _chunks(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    iterator = iter(items)
+    return iter(lambda: list(itertools.islice(iterator, size)), [])

@@ -1,0 +1,218 @@
+"""The delivery side: claim -> gate -> render -> send -> record, one pump per channel, until nothing more may go out.
+
+Two loops per channel take turns: while one batch is on the wire, the other is being recorded and the next one claimed
+in the same commit. What is claimed and not yet recorded is therefore at most two batches, and that is all a crash can
+put in doubt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from channels.base import Message, OutcomeUnknown, PermanentFailure, Receipt, TemporaryFailure
+from daemon import telemetry
+from daemon.render import RenderError
+from daemon.retry import next_attempt_at
+from daemon.store.values import Delivery, DeliveryResult, DeliveryState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
+
+    from channels.base import Channel, Outcome
+    from daemon.clock import Clock
+    from daemon.engine import Engine
+    from daemon.render import Renderer
+
+log = telemetry.logger(__name__)
+
+BATCH = 64  # per loop; two loops a channel
+LOOPS = 2
+ASK_AGAIN = timedelta(seconds=30)  # a delivery in doubt is looked into after this long
+REST = timedelta(minutes=1)  # a channel that cannot send anything (wrong password) is left alone this long
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """One configured channel, opened: its name in the YAML, the kind of address it needs, itself."""
+
+    name: str
+    kind: str
+    channel: Channel
+
+
+class Sender:
+    """Sends what the outbox holds, for one worker."""
+
+    def __init__(
+        self, engine: Engine, ways: Mapping[str, WayOut], renderer: Renderer, clock: Clock, executor: Executor
+    ) -> None:
+        self.engine = engine
+        self.ways = ways
+        self.renderer = renderer
+        self._clock = clock
+        self._executor = executor
+        self._stopping = False
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
+        self._pumps = 0
+
+    async def pump(self) -> int:
+        """Send until nothing more may go out now; returns how many attempts were made.
+
+        Each channel has its own loops, so that a slow one delays nobody else.
+        """
+        self._pumps += 1
+        self._at_rest.clear()
+        try:
+            counts = await asyncio.gather(*(self._loop(way) for way in self.ways.values() for _ in range(LOOPS)))
+        finally:
+            self._pumps -= 1
+            if not self._pumps:
+                self._at_rest.set()
+        return sum(counts)
+
+    def stop(self) -> None:
+        """Claim nothing more; what is on the wire is finished and recorded."""
+        self._stopping = True
+
+    async def idle(self) -> None:
+        """Wait until nothing is on the wire and everything is recorded."""
+        await self._at_rest.wait()
+
+    async def _loop(self, way: WayOut) -> int:
+        store, epoch = self.engine.store, self.engine.epoch
+        claimed = await self._in_thread(
+            lambda: [] if self._stopping else store.claim_deliveries(epoch, self._clock.now(), BATCH, [way.name])
+        )
+        sent = 0
+        while claimed:
+            results = await self._attempt(way, claimed)
+            sent += len(results)
+            more = 0 if self._stopping or len(claimed) < BATCH else BATCH
+            claimed = await self._in_thread(
+                lambda results=results, more=more: store.record(epoch, results, self._clock.now(), more, [way.name])
+            )
+        return sent
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    # --- one batch -------------------------------------------------------------------------------------
+
+    async def _attempt(self, way: WayOut, claimed: Sequence[Delivery]) -> list[DeliveryResult]:
+        """What becomes of each claimed delivery: dropped at the gate, not renderable, answered for, or sent."""
+        now = self._clock.now()
+        refused = await self._in_thread(lambda: self.engine.gate(claimed, now))
+        results: list[DeliveryResult] = []
+        ready: list[tuple[Delivery, Message]] = []
+        for delivery in claimed:
+            if why := refused.get(delivery.notice.key):
+                results.append(DeliveryResult(delivery, DeliveryState.CANCELLED, now, error=why))
+                continue
+            try:
+                ready.append((delivery, self._message(way, delivery)))
+            except RenderError as error:
+                log.error(telemetry.NOT_RENDERED, notice=delivery.notice.key, problem=error.message.zh)
+                results.append(
+                    DeliveryResult(delivery, DeliveryState.FAILED, now, error=f"render:{type(error).__name__}")
+                )
+            except LookupError:
+                results.append(DeliveryResult(delivery, DeliveryState.FAILED, now, error="no_address"))
+        answered, to_send = await self._ask(way, ready)
+        results.extend(answered)
+        outcomes = await way.channel.send_many([message for _, message in to_send]) if to_send else []
+        done_at = self._clock.now()
+        results.extend(
+            result_of(delivery, outcome, done_at) for (delivery, _), outcome in zip(to_send, outcomes, strict=True)
+        )
+        await self._fall_upward([r.delivery for r in results if r.state is DeliveryState.FAILED], done_at)
+        return results
+
+    def _message(self, way: WayOut, delivery: Delivery) -> Message:
+        official = self.engine.directory.officials[delivery.notice.person]
+        return self.renderer.render(
+            delivery.notice,
+            official,
+            way.kind,
+            possible_duplicate=delivery.possible_duplicate,
+            as_of=_as_of(delivery),
+        )
+
+    async def _ask(
+        self, way: WayOut, ready: Sequence[tuple[Delivery, Message]]
+    ) -> tuple[list[DeliveryResult], list[tuple[Delivery, Message]]]:
+        """Ask the provider about what is in doubt before sending it again.
+
+        It has it: accepted. It certainly has not: sent unmarked. It cannot say: sent again, marked.
+        """
+        results: list[DeliveryResult] = []
+        to_send: list[tuple[Delivery, Message]] = []
+        for delivery, message in ready:
+            if not delivery.possible_duplicate:
+                to_send.append((delivery, message))
+                continue
+            try:
+                receipt = await way.channel.lookup(message)
+            except OutcomeUnknown:
+                to_send.append((delivery, message))
+                continue
+            if receipt is None:
+                certain = dataclasses.replace(delivery, possible_duplicate=False)
+                to_send.append((certain, self._message(way, certain)))
+            else:
+                results.append(result_of(delivery, receipt, self._clock.now()))
+        return results, to_send
+
+    async def _fall_upward(self, failed: Sequence[Delivery], now: datetime) -> None:
+        for delivery in failed:
+            log.warning(telemetry.UNDELIVERED, notice=delivery.notice.key, channel=delivery.notice.channel)
+            if delivery.notice.case_key:
+                await self._in_thread(lambda delivery=delivery: self.engine.fall_upward(delivery, now))
+
+
+def _as_of(delivery: Delivery) -> datetime | None:
+    """When the facts were read, if the shared database was away when this was decided."""
+    stamp = delivery.notice.facts.get("as_of")
+    return datetime.fromisoformat(stamp) if isinstance(stamp, str) else None
+
+
+def result_of(delivery: Delivery, outcome: Outcome, now: datetime) -> DeliveryResult:
+    """Classify one attempt: what state the delivery is in now, and when it may be tried again. Pure."""
+    notice = delivery.notice
+    if isinstance(outcome, Receipt):
+        state = DeliveryState.DELIVERED if outcome.delivered else DeliveryState.ACCEPTED
+        return DeliveryResult(
+            delivery, state, now, reference=outcome.reference, possible_duplicate=delivery.possible_duplicate
+        )
+    if isinstance(outcome, OutcomeUnknown):
+        return DeliveryResult(
+            delivery,
+            DeliveryState.IN_DOUBT,
+            now,
+            error=outcome.code,
+            not_before_at=now + ASK_AGAIN,
+            possible_duplicate=True,
+        )
+    whole_channel = isinstance(outcome, PermanentFailure) and outcome.whole_channel
+    if isinstance(outcome, TemporaryFailure) or whole_channel:
+        wish = outcome.retry_after if isinstance(outcome, TemporaryFailure) else REST.total_seconds()
+        again = next_attempt_at(delivery.attempts, notice.key, now, delivery.created_at, notice.expires_at, wish)
+        if again is not None:
+            return DeliveryResult(
+                delivery,
+                DeliveryState.RETRYING,
+                now,
+                error=outcome.code,
+                not_before_at=again,
+                possible_duplicate=delivery.possible_duplicate,
+            )
+    return DeliveryResult(
+        delivery, DeliveryState.FAILED, now, error=outcome.code, possible_duplicate=delivery.possible_duplicate
+    )

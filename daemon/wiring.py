@@ -1,0 +1,213 @@
+"""Put the parts together: one worker with its store, source, channels and rules, opened once and closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from daemon import telemetry
+from daemon.engine import Engine, Rules, SyncReport
+from daemon.errors import SourceUnavailable
+from daemon.render import Renderer
+from daemon.sender import Sender, WayOut
+from daemon.source.database import DatabaseSource
+from daemon.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from daemon.clock import Clock
+    from daemon.settings import Configuration
+    from daemon.source import Source
+    from daemon.store.values import Audit
+
+log = telemetry.logger(__name__)
+
+SILENT_FOR = timedelta(seconds=30)  # a worker whose heartbeat is older is taken for dead
+AUDIT_GRACE = timedelta(minutes=5)
+
+T = TypeVar("T")
+
+
+def open_node(configuration: Configuration, clock: Clock, *, node_name: str | None = None) -> Node:
+    """Open the store and the source and register as a worker. Blocking.
+
+    Raises:
+        DaemonError: store or source cannot be used; what was opened is closed again.
+    """
+    settings = configuration.settings
+    store = Store(settings.store.url)
+    try:
+        source = open_source(configuration)
+    except BaseException:
+        store.close()
+        raise
+    try:
+        now = clock.now()
+        store.remember_policy(configuration.version, configuration.policy_files, now)
+        name = node_name or socket.gethostname()
+        epoch = store.open_worker(name, os.getpid(), now)
+        return Node(configuration, store, source, clock, epoch, name)
+    except BaseException:
+        source.close()
+        store.close()
+        raise
+
+
+def open_source(configuration: Configuration) -> Source:
+    """The shared database, read-only, through the configured mapping."""
+    return DatabaseSource(configuration.settings.source, configuration.zone, configuration.administrators)
+
+
+def rules_of(configuration: Configuration) -> Rules:
+    """The rules in force under this configuration."""
+    return Rules(
+        configuration.policies,
+        configuration.calendars,
+        configuration.kinds,
+        configuration.settings.office.calendar,
+    )
+
+
+def renderer_of(configuration: Configuration) -> Renderer:
+    """The templates in force under this configuration."""
+    office = configuration.settings.office
+    return Renderer(
+        configuration.templates, office.name, office.signature, configuration.zone, configuration.settings.language
+    )
+
+
+class Node:
+    """One worker. Everything that blocks runs in its threads; one thread only for SQLite, its single writer."""
+
+    def __init__(
+        self, configuration: Configuration, store: Store, source: Source, clock: Clock, epoch: int, name: str
+    ) -> None:
+        self.configuration = configuration
+        self.store = store
+        self.source = source
+        self.clock = clock
+        self.epoch = epoch
+        self.name = name
+        threads = 1 if configuration.settings.store.url.startswith("sqlite") else 4
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="store")
+        self._engine = Engine(store, source, rules_of(configuration), epoch)
+        self._sender: Sender | None = None
+        self._stack = AsyncExitStack()
+
+    # --- the jobs --------------------------------------------------------------------------------------
+
+    async def sync(self) -> SyncReport:
+        """Take over what changed in the shared database. Raises SourceUnavailable."""
+        return await self._in_thread(lambda: self._engine.sync(self.clock.now()))
+
+    async def full_sync(self) -> SyncReport:
+        """Read everything, notice deletions. Raises SourceUnavailable."""
+        return await self._in_thread(lambda: self._engine.sync(self.clock.now(), full=True))
+
+    async def tick(self) -> int:
+        """Decide all that is due now; returns how many obligations were looked at."""
+        total = 0
+        while done := await self._in_thread(lambda: self._engine.tick(self.clock.now())):
+            total += done
+        return total
+
+    async def pump(self) -> int:
+        """Send all that may go out now; returns how many attempts were made."""
+        return await (await self._open_sender()).pump()
+
+    async def pump_until_idle(self) -> int:
+        """Decide and send in turn until neither finds anything to do now."""
+        total = 0
+        while done := await self.pump() + await self.tick():
+            total += done
+        return total
+
+    async def heartbeat(self) -> None:
+        """Say that this worker is alive. Raises Fenced."""
+        await self._in_thread(lambda: self.store.heartbeat(self.epoch, self.clock.now()))
+
+    async def bury(self) -> tuple[int, int]:
+        """Take over from workers that died."""
+        return await self._in_thread(lambda: self.store.bury_silent(self.clock.now(), SILENT_FOR, keep=self.epoch))
+
+    async def audit(self) -> Audit:
+        """The proof that every open obligation has a next step or a stated reason for none."""
+        return await self._in_thread(lambda: self.store.audit(self.clock.now(), AUDIT_GRACE))
+
+    async def seal(self) -> str | None:
+        """Seal the ledger."""
+        return await self._in_thread(lambda: self.store.seal(self.clock.now()))
+
+    def next_wake_at(self) -> datetime | None:
+        """The earliest moment anything is to be decided or sent."""
+        moments = [at for at in (self.store.next_check_at(), self.store.next_delivery_at()) if at is not None]
+        return min(moments, default=None)
+
+    # --- life ------------------------------------------------------------------------------------------
+
+    async def reload(self, configuration: Configuration) -> None:
+        """Put a new, already validated configuration in force: rules, templates, channels. The store and source stay.
+
+        Everything that can fail comes before the swap.
+        """
+        rules, renderer = rules_of(configuration), renderer_of(configuration)
+        stack = AsyncExitStack()
+        ways = await _open_channels(configuration, stack)
+        now = self.clock.now()
+        await self._in_thread(
+            lambda: self.store.remember_policy(configuration.version, configuration.policy_files, now)
+        )
+        sender = Sender(self._engine, ways, renderer, self.clock, self._executor)
+        old_sender, old_stack = self._sender, self._stack
+        self._engine.rules, self.configuration = rules, configuration
+        self._sender, self._stack = sender, stack
+        if old_sender is not None:
+            old_sender.stop()
+            await old_sender.idle()
+        await old_stack.aclose()
+
+    async def drain(self, timeout: float) -> None:
+        """Claim nothing more and wait, at most so many seconds, for what is on the wire."""
+        if self._sender is not None:
+            self._sender.stop()
+            await asyncio.wait_for(self._sender.idle(), timeout)
+
+    async def close(self) -> None:
+        """Leave in good order: channels, worker, source, store, threads."""
+        if self._sender is not None:
+            self._sender.stop()
+        await self._stack.aclose()
+        try:
+            await self._in_thread(lambda: self.store.close_worker(self.epoch, self.clock.now()))
+        finally:
+            self.source.close()
+            self.store.close()
+            self._executor.shutdown(wait=True)
+
+    async def _open_sender(self) -> Sender:
+        if self._sender is None:
+            ways = await _open_channels(self.configuration, self._stack)
+            self._sender = Sender(self._engine, ways, renderer_of(self.configuration), self.clock, self._executor)
+        return self._sender
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+async def _open_channels(configuration: Configuration, stack: AsyncExitStack) -> dict[str, WayOut]:
+    ways: dict[str, WayOut] = {}
+    for name, settings in configuration.channel_settings.items():
+        channel = configuration.channel_types[name].open(settings)
+        stack.push_async_callback(channel.close)
+        ways[name] = WayOut(name, configuration.kinds[name], channel)
+    return ways
+
+
+__all__ = ["Node", "SourceUnavailable", "open_node", "open_source"]
