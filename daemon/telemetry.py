@@ -1,0 +1,169 @@
+"""What is logged, and how: a catalogue of events, one line each, and nothing in it that identifies a person.
+
+On a terminal the lines are for people; under systemd they are JSON with the `<N>` priority that journald takes off
+(sd-daemon(3)); otherwise plain JSON. Personal values and secrets are masked in one place, at any depth, whatever
+the caller handed over.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, TextIO, cast
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+
+class Happening(StrEnum):
+    """Every event name there is; what is logged can be looked up here and nowhere else."""
+
+    # the process
+    STARTED = "process.started"
+    STOPPING = "process.stopping"
+    STOPPED = "process.stopped"
+    STOPPED_AT_ONCE = "process.stopped_at_once"
+    FENCED = "process.fenced"
+    FAILED = "process.failed"
+    CLEANUP_FAILED = "process.cleanup_failed"
+    RELOADED = "configuration.reloaded"
+    RELOAD_REFUSED = "configuration.refused"
+    WATCHDOG_WITHHELD = "watchdog.withheld"
+    WATCHDOG_RESUMED = "watchdog.resumed"
+    # the rhythm
+    JOB_FAILED = "job.failed"
+    JOB_TIMED_OUT = "job.timed_out"
+    JOB_RECOVERED = "job.recovered"
+    SCHEDULER_STUMBLED = "scheduler.stumbled"
+    STORE_AWAY = "store.away"
+    STORE_BACK = "store.back"
+    BEAT_LOST = "store.beat_lost"
+    # the work
+    SYNCED = "sync.done"
+    SYNC_FAILED = "sync.failed"
+    SOURCE_AWAY = "source.away"
+    SOURCE_BACK = "source.back"
+    SOURCE_STALE = "source.stale"
+    ROW_SET_ASIDE = "source.row_set_aside"
+    TICKED = "tick.done"
+    EVALUATION_FAILED = "tick.evaluation_failed"
+    PUMPED = "pump.done"
+    SENT = "delivery.accepted"
+    SEND_RETRY = "delivery.retrying"
+    SEND_FAILED = "delivery.failed"
+    SEND_IN_DOUBT = "delivery.in_doubt"
+    CHANNEL_BROKEN = "channel.broken"
+    AUDITED = "audit.done"
+    AUDIT_BROKEN = "audit.broken"
+    SEALED = "ledger.sealed"
+    BURIED = "worker.buried"
+
+
+# --- masking ---------------------------------------------------------------------------------------------------
+
+_MASK = "***"
+_SECRET_KEY = re.compile(
+    r"passw|passphrase|\bpwd\b|token|secret|authorization|api_?key|access_?key|cookie", re.IGNORECASE
+)
+_URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.\-]*://[^\s:/@]*:)[^\s@]+(?=@)", re.IGNORECASE)
+_MAIL = re.compile(r"(?P<first>[\w.+\-])[\w.+\-]*@(?P<domain>[\w\-]+(\.[\w\-]+)+)")
+_IDENTITY = re.compile(r"(?<![0-9A-Za-z])(?P<area>\d{6})\d{8}\d{3}[0-9Xx](?![0-9A-Za-z])")  # GB 11643-1999
+_MOBILE = re.compile(
+    r"(?<![0-9A-Za-z.])(?P<head>(\+?86[\s\-]?)?1[3-9]\d)[\s\-]?\d{4}[\s\-]?(?P<tail>\d{4})(?![0-9A-Za-z])"
+)
+_BEARER = re.compile(r"(?P<scheme>\b(bearer|basic)\s+)[\w.~+/\-]{8,}=*", re.IGNORECASE)
+
+
+def mask_text(text: str) -> str:
+    """The text with mobiles, mail addresses, identity numbers and passwords in URLs made unrecognisable."""
+    text = _URL_PASSWORD.sub(rf"\g<before>{_MASK}", text)
+    text = _BEARER.sub(rf"\g<scheme>{_MASK}", text)
+    text = _MAIL.sub(rf"\g<first>{_MASK}@\g<domain>", text)
+    text = _IDENTITY.sub(r"\g<area>************", text)
+    return _MOBILE.sub(r"\g<head>****\g<tail>", text)
+
+
+def mask(value: object, key: str = "") -> object:
+    """The value with everything masked that must not be read, at any depth."""
+    if key and _SECRET_KEY.search(key) and value is not None:
+        return _MASK
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[object, object]", value)
+        return {mask_text(str(name)): mask(inner, str(name)) for name, inner in entries.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [mask(inner) for inner in cast("list[object]", value)]
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        masked = mask_text(str(value))
+        return value if masked == str(value) else masked
+    return mask_text(str(value))
+
+
+def _mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The processor that every line goes through."""
+    return {name: mask(value, name) for name, value in event.items()}
+
+
+# --- rendering -------------------------------------------------------------------------------------------------
+
+_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}  # syslog(3)
+
+
+def _to_json(_logger: WrappedLogger, _method: str, event: MutableMapping[str, object]) -> str:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def _to_journal(_logger: WrappedLogger, method: str, event: MutableMapping[str, object]) -> str:
+    level = str(event.get("level", method))
+    return f"<{_PRIORITY.get(level, 6)}>{json.dumps(event, ensure_ascii=False, separators=(',', ':'))}"
+
+
+def _renderer(stream: TextIO, environment: Mapping[str, str]) -> Processor:
+    if stream.isatty():
+        return structlog.dev.ConsoleRenderer(pad_event_to=28)
+    return _to_journal if environment.get("JOURNAL_STREAM") else _to_json
+
+
+class _ForeignLines(logging.Handler):
+    """Lines of the libraries we use, by the same way: masked, and warnings only."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger = logger_for(record.name)
+        logger.log(record.levelno, "library", message=record.getMessage())
+
+
+def set_up(
+    stream: TextIO | None = None, environment: Mapping[str, str] | None = None, *, level: int = logging.INFO
+) -> None:
+    """Direct all logging to `stream` (standard output), in the form its reader wants."""
+    out = sys.stdout if stream is None else stream
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.format_exc_info,
+            _mask_event,
+            _renderer(out, os.environ if environment is None else environment),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[_ForeignLines()], level=logging.WARNING, force=True)
+
+
+def logger_for(part: str) -> FilteringBoundLogger:
+    """The logger of one part of the daemon (`engine`, `sender`, …)."""
+    logger: FilteringBoundLogger = structlog.get_logger(part=part)
+    return logger
