@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import time
 
     from policies.duration import Duration, Moment
     from policies.text import Text
@@ -272,7 +271,7 @@ class FirstHandlerRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One supervision policy (督办策略): which cases, which limits, which ladders."""
+    """One supervision policy (督办策略): which cases, which limits, which ladders; `roles` are the titles of roles."""
 
     id: str
     title: str
@@ -283,6 +282,7 @@ class Policy:
     chain: tuple[str, ...] = ("first_handler", "section_head", "deputy_leader", "principal")
     via: tuple[str, ...] = ("sms", "email")
     calendar: str = ""
+    roles: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
