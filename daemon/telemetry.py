@@ -76,15 +76,16 @@ _SECRET_KEY = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.\-]*://[^\s:/@]*:)[^\s@]+(?=@)", re.IGNORECASE)
 _MAIL = re.compile(r"(?P<first>[\w.+\-])[\w.+\-]*@(?P<domain>[\w\-]+(\.[\w\-]+)+)")
-_IDENTITY = re.compile(r"(?<![0-9A-Za-z])(?P<area>\d{6})\d{8}\d{3}[0-9Xx](?![0-9A-Za-z])")  # GB 11643-1999
-_MOBILE = re.compile(
-    r"(?<![0-9A-Za-z.])(?P<head>(\+?86[\s\-]?)?1[3-9]\d)[\s\-]?\d{4}[\s\-]?(?P<tail>\d{4})(?![0-9A-Za-z])"
-)
+_IDENTITY = re.compile(r"(?<![0-9])(?P<area>\d{6})\d{8}\d{3}[0-9Xx](?![0-9])")  # GB 11643-1999
+_MOBILE = re.compile(r"(?<![0-9])(?P<head>(\+?86[\s\-]?)?1[3-9]\d)[\s\-]?\d{4}[\s\-]?(?P<tail>\d{4})(?![0-9])")
 _BEARER = re.compile(r"(?P<scheme>\b(bearer|basic)\s+)[\w.~+/\-]{8,}=*", re.IGNORECASE)
 
 
 def mask_text(text: str) -> str:
-    """The text with mobiles, mail addresses, identity numbers and passwords in URLs made unrecognisable."""
+    """The text with mobiles, mail addresses, identity numbers and passwords in URLs made unrecognisable.
+
+    A letter right before or after a number does not save it: in a quoted `\\n138…` the `n` belongs to the quoting.
+    """
     text = _URL_PASSWORD.sub(rf"\g<before>{_MASK}", text)
     text = _BEARER.sub(rf"\g<scheme>{_MASK}", text)
     text = _MAIL.sub(rf"\g<first>{_MASK}@\g<domain>", text)
