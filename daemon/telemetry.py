@@ -82,9 +82,9 @@ _BEARER = re.compile(r"(?P<scheme>\b(bearer|basic)\s+)[\w.~+/\-]{8,}=*", re.IGNO
 
 
 def mask_text(text: str) -> str:
-    """The text with mobiles, mail addresses, identity numbers and passwords in URLs made unrecognisable.
+    r"""The text with mobiles, mail addresses, identity numbers and passwords in URLs made unrecognisable.
 
-    A letter right before or after a number does not save it: in a quoted `\\n138…` the `n` belongs to the quoting.
+    A letter right before or after a number does not save it: in a quoted `\n138…` the `n` belongs to the quoting.
     """
     text = _URL_PASSWORD.sub(rf"\g<before>{_MASK}", text)
     text = _BEARER.sub(rf"\g<scheme>{_MASK}", text)
