@@ -235,8 +235,9 @@ def _unit(text: str, number: str, written: str) -> tuple[Unit, Fraction]:
 
 
 def _clock(text: str, written: str) -> time:
+    hours, _, rest = written.partition(":")
     try:
-        return time(*map(int, written.split(":")))
+        return time.fromisoformat(f"{hours:0>2}:{rest}")
     except ValueError:
         raise DurationError(
             Text(
