@@ -13,7 +13,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import TYPE_CHECKING, TextIO, cast
 
 import structlog
@@ -24,49 +23,28 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 
-class Happening(StrEnum):
-    """Every event name there is; what is logged can be looked up here and nowhere else."""
+# --- the catalogue: every event there is, in the form `part.what` ----------------------------------------------
 
-    # the process
-    STARTED = "process.started"
-    STOPPING = "process.stopping"
-    STOPPED = "process.stopped"
-    STOPPED_AT_ONCE = "process.stopped_at_once"
-    FENCED = "process.fenced"
-    FAILED = "process.failed"
-    CLEANUP_FAILED = "process.cleanup_failed"
-    RELOADED = "configuration.reloaded"
-    RELOAD_REFUSED = "configuration.refused"
-    WATCHDOG_WITHHELD = "watchdog.withheld"
-    WATCHDOG_RESUMED = "watchdog.resumed"
-    # the rhythm
-    JOB_FAILED = "job.failed"
-    JOB_TIMED_OUT = "job.timed_out"
-    JOB_RECOVERED = "job.recovered"
-    SCHEDULER_STUMBLED = "scheduler.stumbled"
-    STORE_AWAY = "store.away"
-    STORE_BACK = "store.back"
-    BEAT_LOST = "store.beat_lost"
-    # the work
-    SYNCED = "sync.done"
-    SYNC_FAILED = "sync.failed"
-    SOURCE_AWAY = "source.away"
-    SOURCE_BACK = "source.back"
-    SOURCE_STALE = "source.stale"
-    ROW_SET_ASIDE = "source.row_set_aside"
-    TICKED = "tick.done"
-    EVALUATION_FAILED = "tick.evaluation_failed"
-    PUMPED = "pump.done"
-    SENT = "delivery.accepted"
-    SEND_RETRY = "delivery.retrying"
-    SEND_FAILED = "delivery.failed"
-    SEND_IN_DOUBT = "delivery.in_doubt"
-    CHANNEL_BROKEN = "channel.broken"
-    AUDITED = "audit.done"
-    AUDIT_BROKEN = "audit.broken"
-    SEALED = "ledger.sealed"
-    BURIED = "worker.buried"
-
+STARTED = "process.started"
+STOPPING = "process.stopping"
+STOPPED = "process.stopped"
+STOPPED_AT_ONCE = "process.stopped_at_once"
+FENCED = "process.fenced"
+CLEANUP_FAILED = "process.cleanup_failed"
+RELOADED = "configuration.reloaded"
+RELOAD_REFUSED = "configuration.refused"
+WATCHDOG_WITHHELD = "watchdog.withheld"
+WATCHDOG_RESUMED = "watchdog.resumed"
+JOB_FAILED = "job.failed"
+JOB_RECOVERED = "job.recovered"
+BEAT_LOST = "job.beat_lost"
+SCHEDULER_STUMBLED = "scheduler.stumbled"
+AUDIT_BROKEN = "audit.broken"
+SOURCE_AWAY = "source.away"  # the shared database does not answer; what is known goes on
+POSTPONED = "tick.postponed"  # evaluating one obligation threw; the rest went on
+NOT_RENDERED = "delivery.not_rendered"
+UNDELIVERED = "delivery.undelivered"  # failed for good; the notice falls upward
+LIBRARY = "library.warned"
 
 # --- masking ---------------------------------------------------------------------------------------------------
 
@@ -139,8 +117,7 @@ class _ForeignLines(logging.Handler):
     """Lines of the libraries we use, by the same way: masked, and warnings only."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        logger = logger_for(record.name)
-        logger.log(record.levelno, "library", message=record.getMessage())
+        logger(record.name).log(record.levelno, LIBRARY, message=record.getMessage())
 
 
 def set_up(
@@ -164,7 +141,7 @@ def set_up(
     logging.basicConfig(handlers=[_ForeignLines()], level=logging.WARNING, force=True)
 
 
-def logger_for(part: str) -> FilteringBoundLogger:
-    """The logger of one part of the daemon (`engine`, `sender`, …)."""
-    logger: FilteringBoundLogger = structlog.get_logger(part=part)
-    return logger
+def logger(part: str) -> FilteringBoundLogger:
+    """The logger of one part of the daemon (`daemon.engine`, `daemon.sender`, …)."""
+    found: FilteringBoundLogger = structlog.get_logger(part=part)
+    return found
