@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 Hidden = Callable[[object], bool]
 
 LONGEST_SHOWN = 40
-_SECRET_NAME = re.compile(r"pass(word|wd)?|secret|token|auth|credential|(^|_)key$|url$", re.IGNORECASE)
+_PRIVATE_NAME = re.compile(r"pass(word|wd)?|secret|token|auth|credential|(^|_)key$|url$|mobile|e?mail", re.IGNORECASE)
+_PERSONAL = re.compile(r"@\w|1[3-9]\d{9}|\d{17}[\dXx]")  # a mailbox, a mobile, an identity card
+_BILINGUAL = re.compile(r"(?P<zh>.*[\u4e00-\u9fff].*) / (?P<en>.+)", re.DOTALL)
 
 
 class Mistake(ValueError):  # noqa: N818 - an administrator makes a mistake; the word is used in every manual page
@@ -112,17 +114,23 @@ def _apart(text: str) -> Text:
 def _path_in(tree: object, loc: tuple[int | str, ...], kind: str) -> KeyPath:
     """The library's location without its names of choices and validators: only parts that are in the file."""
     path: list[str | int] = []
-    node = tree
+    node: Any = tree
     for index, part in enumerate(loc):
         if isinstance(node, dict) and part in node:
             path.append(part)
-            node = cast("dict[object, object]", node)[part]
-        elif isinstance(node, list) and isinstance(part, int) and part < len(cast("list[object]", node)):
+            node = node[part]
+        elif isinstance(node, list) and isinstance(part, int) and part < len(node):
             path.append(part)
-            node = cast("list[object]", node)[part]
-        elif kind == "missing" and index == len(loc) - 1:
+            node = node[part]
+        elif (kind == "missing" and index == len(loc) - 1) or _is_default(node, part, kind):
             path.append(part)
+            node = None
     return tuple(path)
+
+
+def _is_default(node: object, part: str | int, kind: str) -> bool:
+    """Whether our own check refused a value that is not in the file but is what a left-out key stands for."""
+    return kind == "value_error" and isinstance(node, dict) and isinstance(part, str) and part.isidentifier()
 
 
 def _at(tree: object, path: KeyPath) -> object:
@@ -249,6 +257,8 @@ def _sentence(kind: str, context: Mapping[str, Any], value: object, technical: s
         )
     if kind == "value_error":
         cause = str(context.get("error", technical))
+        if both := _BILINGUAL.fullmatch(cause):
+            return Text(both["zh"], both["en"])
         return Text(f"不能用：{cause}", cause)
     return Text(f"不能用：{technical}", technical)
 
@@ -268,7 +278,10 @@ def _unknown_word(path: KeyPath, value: object, expected: str, hidden: Hidden) -
     return Problem(path, expected_found(one_of(known), _visible(value, path, hidden)), hint)
 
 
-_YES_NO = dict.fromkeys(("yes", "on", "y", "是"), "true") | dict.fromkeys(("no", "off", "n", "否"), "false")
+_YES_NO: dict[str, str] = {word: "true" for word in ("yes", "on", "y", "是")}
+_YES_NO.update((word, "false") for word in ("no", "off", "n", "否"))
+    ("no", "off", "n", "否"), "false"
+)
 
 
 def _wrong_shape(expected: Sequence[Text], value: object, path: KeyPath, hidden: Hidden) -> Problem:
@@ -290,7 +303,10 @@ def _visible(value: object, path: KeyPath, hidden: Hidden) -> object:
     """The value, or stars if it may be a secret."""
     names = (part for part in path if isinstance(part, str))
     if isinstance(value, str | int | float | SecretStr) and (
-        isinstance(value, SecretStr) or hidden(value) or any(_SECRET_NAME.search(name) for name in names)
+        isinstance(value, SecretStr)
+        or hidden(value)
+        or _PERSONAL.search(str(value))
+        or any(_PRIVATE_NAME.search(name) for name in names)
     ):
         return _NotShown()
     return value

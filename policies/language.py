@@ -321,7 +321,15 @@ _Values = Annotated[
 _Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Name = Annotated[str, AfterValidator(_plain_name)]
 _Role = Annotated[str, AfterValidator(_known("角色", "role", lambda names: names.roles))]
-_Milestone = Annotated[_Name, AfterValidator(_known("节点时间", "milestone", lambda names: names.known.milestones))]
+
+
+def _known_milestone(word: str, info: ValidationInfo) -> str:
+    """A limit that is switched off may name milestones this office does not have."""
+    return word if info.data.get("enabled") is False else _check_milestone(word, info)
+
+
+_check_milestone = _known("节点时间", "milestone", lambda names: names.known.milestones)
+_Milestone = Annotated[_Name, AfterValidator(_known_milestone)]
 _FieldName = Annotated[_Name, AfterValidator(_known("案件字段", "case field", lambda names: names.known.fields))]
 _LadderName = Annotated[str, AfterValidator(_known("阶梯", "ladder", lambda names: names.ladders))]
 _Say = Annotated[_Name, AfterValidator(_known("消息模板", "message template", lambda names: names.known.says))]
@@ -344,7 +352,7 @@ class _Part(BaseModel):
 class _FirstHandlerPart(_Part):
     """首办责任人: when he is fixed, how long he stays informed."""
 
-    freeze_at: _Words[_Milestone] = ["accepted_at"]
+    freeze_at: _Words[_Milestone] = Field(default=["accepted_at"], validate_default=True)
     stays_informed: Literal["green", "yellow", "orange", "red"] | None = None
     handbacks_allowed: Annotated[int, Field(ge=0, le=100)] | None = None
 
@@ -428,7 +436,7 @@ class _AcknowledgePart(_Part):
 
     within: _PositiveLength
     otherwise: _Words[_Role] = Field(alias="else")
-    milestone: _Milestone = "acknowledged_at"
+    milestone: _Milestone = Field(default="acknowledged_at", validate_default=True)
 
     def value(self) -> Acknowledge:
         return Acknowledge(self.within, tuple(self.otherwise), self.milestone)
@@ -490,7 +498,7 @@ class _PolicyFile(_Part):
     policy: _Name
     title: _Sentence
     applies_to: _Conditions = {}
-    first_handler: _FirstHandlerPart = _FirstHandlerPart()
+    first_handler: _FirstHandlerPart = Field(default={}, validate_default=True)  # the default's names are checked too
     roles: dict[_Name, _Sentence] = {}
     chain: _Words[_Role] = ["first_handler", "section_head", "deputy_leader", "principal"]
     via: _Words[_Kind] | None = None

@@ -1,0 +1,515 @@
+"""Load the whole configuration: `duban.yaml`, the source mapping, every policy and calendar, every channel section.
+
+Nothing is connected and no database library loaded. Either everything is right and a `Configuration` comes back,
+or one `SettingsError` names every mistake of every file with its place; a broken configuration never half-applies.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_args
+from urllib.parse import quote, urlsplit, urlunsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from channels.registry import channel_types, kind_of
+from daemon.calendars import load_calendars
+from daemon.errors import SettingsError
+from daemon.mapping import SourceMapping
+from daemon.yamlfile import SecretText, YamlFile, located, read_yaml, reveal_secrets
+from policies.complaints import Mistake, problems_of, shown
+from policies.errors import KeyPath, PolicyError, Problem
+from policies.language import KnownNames, parse_policies
+from policies.model import Official, PolicySet
+from policies.spelling import suggestion
+from policies.text import Language, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from channels.base import ChannelType
+    from policies.calendar import Calendar
+
+BUILT_IN_CALENDAR = "china"
+
+
+# --- the schema of duban.yaml -------------------------------------------------------------------------------
+
+
+def _zone_exists(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        found = shown(name)
+        raise Mistake(
+            Text(f"应为时区名，如 Asia/Shanghai，实为{found.zh}", f"expected a time zone, found {found.en}")
+        ) from None
+    return name
+
+
+_STORE_URL = re.compile(r"(sqlite|postgresql)(\+\w+)?://.*")
+
+
+def _store_url(url: str) -> str:
+    if _STORE_URL.fullmatch(url):
+        return url
+    raise Mistake(
+        Text(
+            "应为 sqlite:///文件 或 postgresql+psycopg://用户@主机/库",
+            "expected sqlite:///file or postgresql+psycopg://user@host/database",
+        )
+    )
+
+
+_CHINESE_MOBILE = re.compile(r"1[3-9]\d{9}")
+_INTERNATIONAL = re.compile(r"\+\d{6,15}")
+
+
+def _mobile(written: str) -> str:
+    """The number in E.164."""
+    digits = re.sub(r"[\s-]", "", written)
+    if _CHINESE_MOBILE.fullmatch(digits):
+        return f"+86{digits}"
+    if _INTERNATIONAL.fullmatch(digits):
+        return digits
+    raise Mistake(
+        Text(
+            "应为 11 位手机号，或以 + 开头的国际号码",
+            "expected an 11-digit mobile number, or an international one beginning with +",
+        )
+    )
+
+
+_MAILBOX = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def _mailbox(written: str) -> str:
+    if _MAILBOX.fullmatch(written):
+        return written
+    raise Mistake(Text("应为邮箱地址，如 duban@example.com", "expected a mail address such as duban@example.com"))
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, str_strip_whitespace=True)
+
+
+class OfficeSettings(_Part):
+    """The office: its name and SMS signature, its time zone, the calendar policies use unless they name another."""
+
+    name: str = Field(min_length=1)
+    signature: str = ""
+    time_zone: Annotated[str, AfterValidator(_zone_exists)] = "Asia/Shanghai"
+    calendar: str = BUILT_IN_CALENDAR
+
+
+class StoreSettings(_Part):
+    """Our own database. The password may be given apart, as a secret."""
+
+    url: Annotated[str, AfterValidator(_store_url)] = Field(repr=False)
+    password: SecretStr | None = None
+
+
+class AdministratorSettings(_Part):
+    """Who is told when nobody else can be reached, or when the daemon itself is in trouble."""
+
+    name: str = Field(min_length=1)
+    mobile: Annotated[str, AfterValidator(_mobile)] | None = Field(default=None, repr=False)
+    email: Annotated[str, AfterValidator(_mailbox)] | None = Field(default=None, repr=False)
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> AdministratorSettings:
+        if self.mobile is None and self.email is None:
+            raise Mistake(
+                Text("管理员至少要写 mobile 或 email 之一", "an administrator needs a mobile or an email at least")
+            )
+        return self
+
+
+_Seconds = Annotated[float, Field(gt=0, le=604_800)]
+
+
+class ScheduleSettings(_Part):
+    """The rhythm, in seconds."""
+
+    sync: _Seconds = 30
+    full_sync: _Seconds = 21_600
+    tick: _Seconds = 5
+    pump: _Seconds = 2
+    audit: _Seconds = 60
+    seal: _Seconds = 3_600
+
+
+class _Main(_Part):
+    office: OfficeSettings
+    store: StoreSettings
+    source: Any
+    policies: str = "policies"
+    calendars: str | None = None
+    templates: str = "templates"
+    channels: dict[str, dict[str, Any]] = Field(min_length=1)
+    administrators: list[AdministratorSettings] = Field(min_length=1)
+    schedule: ScheduleSettings = ScheduleSettings()
+    language: Literal["zh", "en"] = "zh"
+
+
+# --- what comes out -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `duban.yaml` and the source mapping say, paths and secrets resolved."""
+
+    office: OfficeSettings
+    store: StoreSettings = field(repr=False)
+    source: SourceMapping = field(repr=False)
+    schedule: ScheduleSettings
+    language: Language
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A whole configuration that was found right.
+
+    `channel_settings`, `channel_types` and `kinds` (`email` or `sms`) are by the channel's name in the YAML.
+    `policy_files` holds the text of each policy file by its name; `version` is the hash of what they say.
+    `administrators` are officials with keys of their own, the last resort of every chain.
+    """
+
+    path: Path
+    settings: Settings
+    policies: PolicySet
+    calendars: Mapping[str, Calendar]
+    channel_settings: Mapping[str, BaseModel] = field(repr=False)
+    channel_types: Mapping[str, ChannelType] = field(repr=False)
+    kinds: Mapping[str, str]
+    policy_files: Mapping[str, str] = field(repr=False)
+    version: str
+    templates: Path
+    administrators: tuple[Official, ...]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The office's time zone."""
+        return ZoneInfo(self.settings.office.time_zone)
+
+
+def load(path: Path, environment: Mapping[str, str] | None = None) -> Configuration:
+    """Read and check everything the file leads to. Relative paths are relative to the file they stand in.
+
+    `environment` is used for secrets instead of the process's own.
+
+    Raises:
+        SettingsError: `problems` names every mistake of every file.
+    """
+    return _Loading(path, environment).run()
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class _ChannelPart:
+    name: str
+    type: ChannelType
+    settings: BaseModel
+
+
+class _Loading:
+    """One load: collects problems file by file while reading on."""
+
+    def __init__(self, path: Path, environment: Mapping[str, str] | None) -> None:
+        self._path = path
+        self._environment = environment
+        self._problems: list[Text] = []
+
+    def run(self) -> Configuration:
+        file = self._read(self._path)
+        if file is None:
+            raise self._refusal()
+        mistakes: list[Problem] = []
+        file, missing = reveal_secrets(file, self._environment)
+        mistakes += missing
+        main = self._check(_Main, file.tree, (), mistakes, missing)
+        channels = self._channels(file, mistakes)
+        mapping = self._source(file, mistakes)
+        calendars = self._calendars(file, mistakes)
+        if main is not None and calendars is not None:
+            mistakes += _unknown_calendar(main.office.calendar, calendars)
+        policy_files = self._policy_files(file, mistakes)
+        templates = self._folder(file, "templates", "templates", mistakes)
+        self._note(file, mistakes)
+        policies = self._policies(policy_files, _known_names(mapping, calendars, channels))
+        if self._problems or main is None or mapping is None or calendars is None or policies is None:
+            raise self._refusal()
+        return Configuration(
+            path=self._path,
+            settings=_settings(main, mapping, self._path.parent),
+            policies=policies,
+            calendars=calendars,
+            channel_settings={each.name: each.settings for each in channels},
+            channel_types={each.name: each.type for each in channels},
+            kinds={each.name: kind_of(each.type, each.settings) for each in channels},
+            policy_files={name: each.path.read_text("utf-8-sig") for name, each in policy_files.items()},
+            version=policies.version,
+            templates=templates,
+            administrators=_officials(main.administrators),
+        )
+
+    def _refusal(self) -> SettingsError:
+        count = len(self._problems)
+        return SettingsError(
+            Text(
+                f"配置有 {count} 处错误，改正后再运行 duban check。",
+                f"{count} mistake{'s' if count != 1 else ''} in the configuration; correct and run duban check again",
+            ),
+            self._problems,
+        )
+
+    def _read(self, path: Path) -> YamlFile | None:
+        try:
+            return read_yaml(path)
+        except SettingsError as error:
+            self._problems += error.problems
+            return None
+
+    def _note(self, file: YamlFile, mistakes: Sequence[Problem]) -> None:
+        """Add the mistakes of one file, in the order of its lines."""
+        for problem in sorted(mistakes, key=lambda each: file.mark(each.path)):
+            self._problems.append(located(problem, file))
+
+    def _check(
+        self, model: type[_M], tree: object, under: KeyPath, mistakes: list[Problem], missing: Sequence[Problem]
+    ) -> _M | None:
+        """The tree as that model; what a missing secret broke is not reported a second time."""
+        try:
+            return model.model_validate(tree)
+        except ValidationError as error:
+            told = {problem.path for problem in missing}
+            found = problems_of(error, model, tree, under=under, hidden=_is_secret)
+            mistakes += [problem for problem in found if problem.path not in told]
+            return None
+
+    # channels
+
+    def _channels(self, file: YamlFile, mistakes: list[Problem]) -> list[_ChannelPart]:
+        sections = file.tree.get("channels")
+        if not isinstance(sections, dict):
+            return []
+        try:
+            types = channel_types()
+        except Exception as error:  # noqa: BLE001 - the channel of another package may fail in any way at import
+            mistakes.append(_broken_channel(error))
+            return []
+        parts = (
+            self._channel(name, section, types, file, mistakes)
+            for name, section in cast("dict[str, object]", sections).items()
+        )
+        return [part for part in parts if part is not None]
+
+    def _channel(
+        self, name: str, section: object, types: Mapping[str, ChannelType], file: YamlFile, mistakes: list[Problem]
+    ) -> _ChannelPart | None:
+        path: KeyPath = ("channels", name)
+        if not isinstance(section, dict):
+            return None  # the main schema has said so
+        entries = dict(cast("dict[str, object]", section))
+        type_name = entries.pop("type", None)
+        if not isinstance(type_name, str) or type_name not in types:
+            mistakes.append(_unknown_type(path, type_name, types))
+            return None
+        chosen = types[type_name]
+        entries = _paths_beside(file.path.parent, chosen.settings, entries)
+        told = [problem for problem in mistakes if problem.path[:2] == path]
+        settings = self._check(chosen.settings, entries, path, mistakes, told)
+        return None if settings is None else _ChannelPart(name, chosen, settings)
+
+    # the source mapping
+
+    def _source(self, file: YamlFile, mistakes: list[Problem]) -> SourceMapping | None:
+        written = file.tree.get("source")
+        if written is None:
+            if "source" in file.tree:
+                mistakes.append(Problem(("source",), _SOURCE_EXPECTED))
+            return None
+        if isinstance(written, dict):
+            mapping = self._check(SourceMapping, cast("object", written), ("source",), mistakes, mistakes)
+            return _beside(mapping, file.path.parent)
+        if not isinstance(written, str) or isinstance(written, SecretText):
+            mistakes.append(Problem(("source",), _SOURCE_EXPECTED))
+            return None
+        return self._source_file(file.path.parent / written)
+
+    def _source_file(self, path: Path) -> SourceMapping | None:
+        file = self._read(path)
+        if file is None:
+            return None
+        file, missing = reveal_secrets(file, self._environment)
+        mistakes = list(missing)
+        mapping = self._check(SourceMapping, file.tree, (), mistakes, missing)
+        self._note(file, mistakes)
+        return _beside(mapping, path.parent)
+
+    # folders
+
+    def _folder(self, file: YamlFile, key: str, default: str, mistakes: list[Problem]) -> Path:
+        written = file.tree.get(key, default)
+        folder = file.path.parent / (written if isinstance(written, str) else default)
+        if not folder.is_dir() and (written is default or isinstance(written, str)):
+            mistakes.append(Problem((key,), Text(f"没有文件夹 {folder}", f"there is no folder {folder}")))
+        return folder
+
+    def _calendars(self, file: YamlFile, mistakes: list[Problem]) -> Mapping[str, Calendar] | None:
+        files: list[Path] = []
+        if "calendars" in file.tree or (file.path.parent / "calendars").is_dir():
+            files = _yaml_files(self._folder(file, "calendars", "calendars", mistakes))
+        try:
+            return load_calendars(files)
+        except SettingsError as error:
+            self._problems += error.problems or (error.message,)
+            return None
+
+    def _policy_files(self, file: YamlFile, mistakes: list[Problem]) -> dict[str, YamlFile]:
+        before = len(mistakes)
+        folder = self._folder(file, "policies", "policies", mistakes)
+        paths = _yaml_files(folder)
+        if not paths and len(mistakes) == before:
+            mistakes.append(
+                Problem(("policies",), Text(f"{folder} 里没有 .yaml 策略文件", f"no .yaml policy file in {folder}"))
+            )
+        read = {path.name: self._read(path) for path in paths}
+        return {name: each for name, each in read.items() if each is not None}
+
+    def _policies(self, files: Mapping[str, YamlFile], known: KnownNames) -> PolicySet | None:
+        try:
+            return parse_policies({name: each.tree for name, each in files.items()}, known)
+        except PolicyError as error:
+            for name, file in files.items():
+                own = [each for each in error.problems if each.path[0] == name]
+                self._note(file, [Problem(each.path[1:], each.message, each.hint) for each in own])
+            return None
+
+
+_SOURCE_EXPECTED = Text(
+    "应为映射文件名（如 source.yaml）或映射本身",
+    "expected the name of a mapping file (such as source.yaml) or the mapping",
+)
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, SecretText)
+
+
+def _unknown_type(path: KeyPath, type_name: object, types: Mapping[str, ChannelType]) -> Problem:
+    known = Text(f"可写的有：{'、'.join(sorted(types))}", f"known are: {', '.join(sorted(types))}")
+    if type_name is None:
+        return Problem((*path, "type"), Text("缺少必填项“type”", '"type" is missing'), known)
+    found = shown(type_name)
+    message = Text(f"没有名为{found.zh}的渠道类型", f"there is no channel type named {found.en}")
+    return Problem((*path, "type"), message, suggestion(str(type_name), types) or known)
+
+
+def _broken_channel(error: Exception) -> Problem:
+    name = type(error).__name__
+    return Problem(
+        ("channels",),
+        Text(f"另装的渠道扩展加载失败（{name}）", f"a channel of another package cannot be loaded ({name})"),
+    )
+
+
+def _unknown_calendar(name: str, calendars: Mapping[str, Calendar]) -> list[Problem]:
+    if name in calendars:
+        return []
+    found = shown(name)
+    known = Text(f"可写的有：{'、'.join(sorted(calendars))}", f"known are: {', '.join(sorted(calendars))}")
+    message = Text(f"没有名为{found.zh}的日历", f"there is no calendar named {found.en}")
+    return [Problem(("office", "calendar"), message, suggestion(name, calendars) or known)]
+
+
+def _known_names(
+    mapping: SourceMapping | None, calendars: Mapping[str, Calendar] | None, channels: Sequence[_ChannelPart]
+) -> KnownNames:
+    """What policies may refer to; what could not be read is not checked, so that no mistake follows from another."""
+    kinds = tuple(dict.fromkeys(kind_of(each.type, each.settings) for each in channels))
+    return KnownNames(
+        milestones=None if mapping is None or _names_any_milestone(mapping) else mapping.milestone_names(),
+        fields=None if mapping is None else mapping.field_names(),
+        calendars=None if calendars is None else calendars.keys(),
+        kinds=kinds or KnownNames().kinds,
+        roles=frozenset() if mapping is None else _mapped_roles(mapping),
+    )
+
+
+def _names_any_milestone(mapping: SourceMapping) -> bool:
+    return mapping.milestones is not None and not mapping.milestones.name.values
+
+
+def _mapped_roles(mapping: SourceMapping) -> frozenset[str]:
+    return frozenset() if mapping.posts is None else frozenset(map(str, mapping.posts.role.values.values()))
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"} and path.name[0] != ".")
+
+
+# --- paths, URLs, people ------------------------------------------------------------------------------------
+
+
+def _settings(main: _Main, mapping: SourceMapping, folder: Path) -> Settings:
+    office = main.office.model_copy(update={"signature": main.office.signature or main.office.name})
+    url = _with_password(_sqlite_beside(main.store.url, folder), main.store.password)
+    return Settings(office, main.store.model_copy(update={"url": url}), mapping, main.schedule, main.language)
+
+
+def _beside(mapping: SourceMapping | None, folder: Path) -> SourceMapping | None:
+    return None if mapping is None else mapping.model_copy(update={"url": _sqlite_beside(mapping.url, folder)})
+
+
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^/:?][^:?]*)(\?.*)?")
+
+
+def _sqlite_beside(url: str, folder: Path) -> str:
+    """A SQLite URL with a relative file as one with an absolute file beside the configuration."""
+    found = _SQLITE.fullmatch(url)
+    return url if found is None else f"{found[1]}{(folder / found[2]).resolve()}{found[3] or ''}"
+
+
+def _with_password(url: str, password: SecretStr | None) -> str:
+    parts = urlsplit(url)
+    if password is None or parts.scheme.startswith("sqlite"):
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    login = f"{user.partition(':')[0]}:{quote(password.get_secret_value(), safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{login}@{host}"))
+
+
+def _paths_beside(folder: Path, model: type[BaseModel], entries: Mapping[str, object]) -> dict[str, object]:
+    """Relative files and folders of a channel section as absolute ones beside the configuration."""
+    files = {
+        name
+        for name, each in model.model_fields.items()
+        if each.annotation is Path or Path in get_args(each.annotation) or name.endswith("_file")
+    }
+    return {
+        name: str(folder / value) if name in files and isinstance(value, str) else value
+        for name, value in entries.items()
+    }
+
+
+def _officials(written: Sequence[AdministratorSettings]) -> tuple[Official, ...]:
+    return tuple(
+        Official(
+            key=f"administrator-{number}",
+            name=each.name,
+            addresses={
+                kind: address for kind, address in (("sms", each.mobile), ("email", each.email)) if address is not None
+            },
+        )
+        for number, each in enumerate(written, start=1)
+    )
