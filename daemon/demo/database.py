@@ -74,6 +74,11 @@ class SharedDatabase:
         """When something will happen next."""
         return self._changes[self._done].at if self._done < len(self._changes) else None
 
+    def counts(self) -> tuple[int, int]:
+        """How many cases there are, and how many of them are finished."""
+        row = self._connection.execute("SELECT count(*), coalesce(sum(bjbz = '1'), 0) FROM xfjxx").fetchone()
+        return int(row[0]), int(row[1])
+
     def _apply(self, change: Change) -> None:
         if change.key is None:
             self._insert(change.table, change.values)
