@@ -114,18 +114,21 @@ def _apart(text: str) -> Text:
 def _path_in(tree: object, loc: tuple[int | str, ...], kind: str) -> KeyPath:
     """The library's location without its names of choices and validators: only parts that are in the file."""
     path: list[str | int] = []
-    node: Any = tree
+    node = tree
     for index, part in enumerate(loc):
-        if isinstance(node, dict) and part in node:
+        if _holds(node, part):
             path.append(part)
-            node = node[part]
-        elif isinstance(node, list) and isinstance(part, int) and part < len(node):
-            path.append(part)
-            node = node[part]
+            node = cast("Any", node)[part]
         elif (kind == "missing" and index == len(loc) - 1) or _is_default(node, part, kind):
             path.append(part)
             node = None
     return tuple(path)
+
+
+def _holds(node: object, part: str | int) -> bool:
+    if isinstance(node, dict):
+        return part in node
+    return isinstance(node, list) and isinstance(part, int) and part < len(cast("list[object]", node))
 
 
 def _is_default(node: object, part: str | int, kind: str) -> bool:
@@ -278,10 +281,8 @@ def _unknown_word(path: KeyPath, value: object, expected: str, hidden: Hidden) -
     return Problem(path, expected_found(one_of(known), _visible(value, path, hidden)), hint)
 
 
-_YES_NO: dict[str, str] = {word: "true" for word in ("yes", "on", "y", "是")}
+_YES_NO: dict[str, str] = dict.fromkeys(("yes", "on", "y", "是"), "true")
 _YES_NO.update((word, "false") for word in ("no", "off", "n", "否"))
-    ("no", "off", "n", "否"), "false"
-)
 
 
 def _wrong_shape(expected: Sequence[Text], value: object, path: KeyPath, hidden: Hidden) -> Problem:
