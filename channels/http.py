@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_validator, model_validator
 
@@ -117,7 +117,10 @@ class ErrorCodes(_Strict):
     @field_validator("temporary", "permanent", "whole_channel", "unknown", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:
-        return [str(one) if isinstance(one, int) else one for one in value] if isinstance(value, list) else value
+        if not isinstance(value, list):
+            return value
+        codes = cast("list[object]", value)
+        return [str(one) if isinstance(one, int) else one for one in codes]
 
 
 class Request(_Strict):

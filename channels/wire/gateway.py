@@ -1,0 +1,372 @@
+"""A gateway as its YAML describes it: build the request, send it, read the answer."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import uuid
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+from xml.etree import ElementTree as ET
+from zoneinfo import ZoneInfo
+
+from channels.base import (
+    Message,
+    OutcomeUnknown,
+    PermanentFailure,
+    Receipt,
+    SendError,
+    TemporaryFailure,
+)
+from channels.wire.exchange import Answer, HttpExchange, Sending, basic_auth_header
+from channels.wire.identity import reference_of
+from channels.wire.sms import sms_parts, written_number
+from channels.wire.template import fill, fill_tree, fill_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pydantic import JsonValue
+
+    from channels.base import Outcome
+    from channels.http import AnswerTest, Body, Computed, HttpSettings, Request, Where
+
+_TYPES = {
+    "json": "application/json",
+    "form": "application/x-www-form-urlencoded",
+    "xml": "text/xml",
+    "text": "text/plain",
+}
+_TOO_MANY, _REFUSED, _BROKEN = 429, 400, 500
+_NO_RIGHT = {401, 403, 407}
+_TOO_EARLY = {408, 425, _TOO_MANY}
+_REDIRECTS = range(300, 400)
+_LONGEST_CODE = 40
+_NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # XML 1.0, 2.2
+_MISSING = object()
+
+
+def system_now() -> datetime:
+    """The present instant: a gateway compares the time in a request with its own clock."""
+    return datetime.now(UTC)
+
+
+class Gateway:
+    """Sends and asks as the settings describe."""
+
+    def __init__(self, settings: HttpSettings, now: Callable[[], datetime] = system_now) -> None:
+        self._settings = settings
+        self._now = now
+        self._zone = ZoneInfo(settings.time_zone)
+        self._own = settings.values | {name: secret.get_secret_value() for name, secret in settings.secrets.items()}
+        self._sending = Sending(settings.concurrency, settings.rate)
+        self._exchange = HttpExchange(
+            connections=settings.concurrency,
+            connect_seconds=settings.connect_timeout,
+            seconds=settings.timeout,
+            ca_file=settings.ca_file,
+        )
+
+    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Send all; the outcome of each, in the same order."""
+        return await self._sending.each(messages, self._send)
+
+    async def find(self, message: Message) -> Receipt | None:
+        """What the gateway says about a message sent before.
+
+        Raises:
+            OutcomeUnknown: it cannot be asked, or says neither yes nor no.
+        """
+        lookup = self._settings.lookup
+        if lookup is None:
+            raise OutcomeUnknown("cannot_ask", "no lookup is configured for this gateway")
+        try:
+            answer = await self._request(lookup, message)
+        except SendError as failure:
+            raise OutcomeUnknown(failure.code, failure.detail) from None
+        if _passes(lookup.present, answer):
+            return self._receipt(message, lookup.reference, answer)
+        if _passes(lookup.absent, answer):
+            return None
+        raise OutcomeUnknown(f"http_{answer.status}", "the answer to the lookup says neither yes nor no")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._exchange.close()
+
+    async def _send(self, message: Message) -> Outcome:
+        answer = await self._request(self._settings, message)
+        if _passes(self._settings.success, answer):
+            return self._receipt(message, self._settings.reference, answer)
+        raise refusal(self._settings, answer)
+
+    async def _request(self, request: Request, message: Message) -> Answer:
+        values = self._values(message)
+        for computed in request.compute:
+            values[computed.name] = compute(computed, values)
+        headers = {name: _header(fill(text, values)) for name, text in request.headers.items()}
+        if self._settings.basic_auth is not None:
+            headers |= basic_auth_header(fill(self._settings.basic_auth, values))
+        data: bytes | None = None
+        if request.body is not None:
+            data = encode_body(request.body, values)
+            headers.setdefault("Content-Type", _content_type(request.body))
+        return await self._exchange.ask(request.method, _address(request, values), headers=headers, data=data)
+
+    def _values(self, message: Message) -> dict[str, str]:
+        return {
+            "to": written_number(message.to, self._settings.number),
+            "to_name": message.to_name,
+            "text": message.text,
+            "subject": message.subject,
+            "key": message.key,
+            "reference": reference_of(message.key),
+            "possible_duplicate": "true" if message.possible_duplicate else "false",
+            "nonce": uuid.uuid4().hex,
+            **_instants("at", message.at, self._zone),
+            **_instants("now", self._now(), self._zone),
+            **{f"param.{name}": value for name, value in message.params.items()},
+            **self._own,
+        }
+
+    def _receipt(self, message: Message, where: Where | None, answer: Answer) -> Receipt:
+        found = _found(where, answer) if where is not None else None
+        return Receipt(found or "", parts=sms_parts(message.text), answer=f"http_{answer.status}")
+
+
+def refusal(settings: HttpSettings, answer: Answer) -> SendError:
+    """Why an answer that is no success means not sent, or that nobody knows.
+
+    The provider's own code, where it is found and listed, decides; then the status. An answer with neither a code nor a
+    refusing status cannot be understood: unknown.
+    """
+    code = _found(settings.code, answer) if settings.code is not None else None
+    if code is not None:
+        listed = _by_code(settings, code[:_LONGEST_CODE], answer)
+        if listed is not None:
+            return listed
+    return _by_status(settings, answer)
+
+
+def _by_code(settings: HttpSettings, code: str, answer: Answer) -> SendError | None:
+    errors = settings.errors
+    named = code if re.fullmatch(r"[A-Za-z0-9_.:-]+", code) and not _looks_like_a_number(code) else "provider_code"
+    if code in errors.whole_channel:
+        return PermanentFailure(named, whole_channel=True)
+    if code in errors.permanent:
+        return PermanentFailure(named)
+    if code in errors.temporary:
+        return TemporaryFailure(named, retry_after=answer.retry_after)
+    if code in errors.unknown:
+        return OutcomeUnknown(named)
+    if answer.status >= _REFUSED:
+        return None  # the status says more than a code nobody listed
+    kinds: dict[str, type[SendError]] = {
+        "temporary": TemporaryFailure,
+        "permanent": PermanentFailure,
+        "unknown": OutcomeUnknown,
+    }
+    return kinds[errors.unlisted](named, "a code that is not listed under errors")
+
+
+def _by_status(settings: HttpSettings, answer: Answer) -> SendError:
+    named = f"http_{answer.status}"
+    if answer.status in settings.unknown_status:
+        return OutcomeUnknown(named)
+    if answer.status in _TOO_EARLY or answer.status >= _BROKEN:
+        return TemporaryFailure(named, retry_after=answer.retry_after)
+    if answer.status in _NO_RIGHT or answer.status in _REDIRECTS:
+        return PermanentFailure(named, whole_channel=True)
+    if answer.status >= _REFUSED:
+        return PermanentFailure(named)
+    return OutcomeUnknown("malformed_answer", "the answer is neither the success that is configured nor a refusal")
+
+
+def _looks_like_a_number(code: str) -> bool:
+    """A code so long that it may be somebody's mobile number."""
+    return sum(map(str.isdigit, code)) >= 8  # noqa: PLR2004  # no provider has codes of eight digits
+
+
+def compute(computed: Computed, values: Mapping[str, str]) -> str:
+    """The value of one entry of `compute:`, such as a signature."""
+    if computed.concat is not None:
+        material = computed.join.join(fill(text, values) for text in computed.concat)
+    else:
+        fields = sorted((name, fill(text, values)) for name, text in (computed.sorted_fields or {}).items())
+        written = (
+            f"{_percent(name)}={_percent(text)}" if computed.percent else f"{name}={text}" for name, text in fields
+        )
+        material = (computed.join or "&").join(written)
+    raw = _utf8(material)
+    if computed.digest.startswith("hmac-"):
+        raw = hmac.new(_utf8(fill(computed.key or "", values)), raw, computed.digest.removeprefix("hmac-")).digest()
+    elif computed.digest != "none":
+        raw = hashlib.new(computed.digest, raw).digest()
+    return _LETTERS[computed.letters](_ENCODINGS[computed.encode](raw))
+
+
+_ENCODINGS: dict[str, Callable[[bytes], str]] = {
+    "hex": lambda raw: raw.hex(),
+    "base64": lambda raw: base64.b64encode(raw).decode(),
+    "none": lambda raw: raw.decode(),
+}
+_LETTERS: dict[str, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper, "as_is": str}
+
+
+def encode_body(body: Body, values: Mapping[str, str]) -> bytes:
+    """The body's bytes.
+
+    Raises:
+        PermanentFailure: the text cannot be written in the body's character set, or not in XML.
+    """
+    content = fill_tree(body.content, values)
+    try:
+        written = _WRITERS[body.format](content, body.charset)
+    except UnicodeEncodeError:
+        raise PermanentFailure("bad_text", f"a character that {body.charset} does not have") from None
+    return base64.b64encode(written) if body.wrap == "base64" else written
+
+
+def _json(content: JsonValue, charset: str) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(charset)
+
+
+def _form(content: JsonValue, charset: str) -> bytes:
+    fields = content.items() if isinstance(content, dict) else ()
+    return urlencode([(name, str(value)) for name, value in fields], encoding=charset, errors="strict").encode()
+
+
+def _xml(content: JsonValue, charset: str) -> bytes:
+    assert isinstance(content, dict)  # noqa: S101  # the settings admit nothing else
+    ((name, inner),) = content.items()
+    root = ET.Element(name)
+    _grow(root, inner)
+    return f'<?xml version="1.0" encoding="{charset}"?>'.encode() + ET.tostring(root, "unicode").encode(charset)
+
+
+def _grow(element: ET.Element, content: JsonValue) -> None:
+    """Children from a mapping (`@name` is an attribute), repeated children from a list, text from the rest."""
+    if not isinstance(content, dict):
+        element.text = _xml_text(content)
+        return
+    for name, inner in content.items():
+        if name.startswith("@"):
+            element.set(name[1:], _xml_text(inner))
+        else:
+            for one in inner if isinstance(inner, list) else [inner]:
+                _grow(ET.SubElement(element, name), one)
+
+
+def _xml_text(content: JsonValue) -> str:
+    text = "" if content is None else str(content)
+    if _NOT_IN_XML.search(text):
+        raise PermanentFailure("bad_text", "a control character, which XML does not have")
+    return text
+
+
+def _text(content: JsonValue, charset: str) -> bytes:
+    return str(content).encode(charset)
+
+
+_WRITERS: dict[str, Callable[[JsonValue, str], bytes]] = {"json": _json, "form": _form, "xml": _xml, "text": _text}
+
+
+def _content_type(body: Body) -> str:
+    if body.content_type is not None:
+        return body.content_type
+    return f"{_TYPES[body.format]}; charset={body.charset}"
+
+
+def _address(request: Request, values: Mapping[str, str]) -> Any:  # noqa: ANN401  # a URL object of aiohttp's
+    from yarl import URL  # noqa: PLC0415  # aiohttp's own dependency
+
+    address = fill_url(request.url, values)
+    if request.query:
+        fields = {name: fill(text, values) for name, text in request.query.items()}
+        try:
+            query = urlencode(fields, encoding=request.query_charset, errors="strict")
+        except UnicodeEncodeError:
+            raise PermanentFailure("bad_text", f"a character that {request.query_charset} does not have") from None
+        address += ("&" if "?" in address else "?") + query
+    return URL(address, encoded=True)
+
+
+def _header(text: str) -> str:
+    if any(mark in text for mark in "\r\n\0"):
+        raise PermanentFailure("bad_header", "a line break in a header")
+    return text
+
+
+def _instants(prefix: str, at: datetime, zone: ZoneInfo) -> dict[str, str]:
+    local = at.astimezone(zone)
+    return {
+        f"{prefix}_iso": local.isoformat(timespec="seconds"),
+        f"{prefix}_unix": str(int(at.timestamp())),
+        f"{prefix}_ms": str(int(at.timestamp() * 1000)),
+        f"{prefix}_compact": local.strftime("%Y%m%d%H%M%S"),
+        f"{prefix}_http": format_datetime(at.astimezone(UTC), usegmt=True),
+    }
+
+
+def _percent(text: str) -> str:
+    return quote(_utf8(text), safe="-_.~")
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise PermanentFailure("bad_text", "half a character (lone surrogate)") from None
+
+
+def _passes(test: AnswerTest, answer: Answer) -> bool:
+    if answer.status not in test.status:
+        return False
+    if test.text is not None and answer.text.strip() != test.text:
+        return False
+    if test.regex is not None and re.search(test.regex, answer.text) is None:
+        return False
+    tree = _parsed(answer) if test.fields else None
+    return all(_same(_at(tree, path), wanted) for path, wanted in test.fields.items())
+
+
+def _same(found: object, wanted: JsonValue) -> bool:
+    """Equal, where the number 0 and the text "0" are the same; a list means any of it."""
+    if isinstance(wanted, list):
+        return any(_same(found, one) for one in wanted)
+    return found is not _MISSING and _word(found) == _word(wanted)
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+
+
+def _parsed(answer: Answer) -> object:
+    try:
+        return json.loads(answer.text)
+    except ValueError:
+        return _MISSING
+
+
+def _at(tree: object, path: str) -> object:
+    for step in path.split("."):
+        if isinstance(tree, dict):
+            tree = tree.get(step, _MISSING)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        elif isinstance(tree, list) and step.isdecimal() and int(step) < len(tree):  # pyright: ignore[reportUnknownArgumentType]
+            tree = tree[int(step)]  # pyright: ignore[reportUnknownVariableType]
+        else:
+            return _MISSING
+    return tree  # pyright: ignore[reportUnknownVariableType]
+
+
+def _found(where: Where, answer: Answer) -> str | None:
+    if where.path is not None:
+        value = _at(_parsed(answer), where.path)
+        return None if value is _MISSING or value is None else _word(value)
+    match = re.search(where.regex or "", answer.text)
+    return (match[1] if match.lastindex else match[0]) if match else None
