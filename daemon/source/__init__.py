@@ -14,16 +14,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that could not be used: of which entity, which row, why. No values of personal fields."""
+    """Something wrong with a row: of which entity, which row, why. No values of personal fields.
+
+    `case` is the key of the case it is about, if it is about one. With `set_aside` the row (and with it that
+    case) could not be used and is not among the cases read: it has **not** left the source. Otherwise the case
+    goes on and the finding is only to be shown (its handler is unknown, a transfer without a time).
+    """
 
     entity: str
     row: str
     reason: str
+    case: str | None = None
+    set_aside: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some cases, the rows that could not be used, and where to go on (None: at the end)."""
+    """Some cases, the rows that could not be used, and where to go on.
+
+    `watermark` is what to hand to the next `changed_since`, also after a restart and also in the middle of a full
+    scan; None where there is no change column, since then every call must read everything.
+    """
 
     cases: tuple[Case, ...]
     bad: tuple[BadRow, ...]

@@ -1,0 +1,221 @@
+"""Officials, units and posts: read all at once, checked against each other, with every finding listed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import phonenumbers
+
+from daemon.source import BadRow
+from daemon.source.picks import pick_bool, pick_instant, pick_text
+from daemon.source.rows import fetch, select_columns
+from daemon.source.values import BadValue, key_text
+from policies.model import Directory, OfficeUnit, Official, Post
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import sqlalchemy as sa
+
+    from daemon.mapping import Entity, OfficialRows, PostRows, SourceMapping, UnitRows
+    from daemon.source.rows import Row
+    from daemon.source.values import Reading
+
+MAIL_ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]+")
+Named = TypeVar("Named", Official, OfficeUnit)
+
+
+def read_directory(
+    connection: sa.Connection,
+    mapping: SourceMapping,
+    reading: Reading,
+    administrators: Sequence[Official],
+) -> tuple[Directory, tuple[BadRow, ...]]:
+    """Everybody the mapping knows, and the administrators of the configuration; what is wrong is listed."""
+    bad: list[BadRow] = []
+    officials: dict[str, Official] = {}
+    units: dict[str, OfficeUnit] = {}
+    posts: list[Post] = []
+    if mapping.officials:
+        officials = _by_key("officials", _officials(connection, mapping, mapping.officials, reading, bad), bad)
+    if mapping.units:
+        units = _by_key("units", _units(connection, mapping.units, reading, bad), bad)
+        units = _sound_parents(units, bad)
+        bad += _unknown_units(officials, units)
+    if mapping.posts:
+        found = _posts(connection, mapping.posts, reading, bad)
+        posts = [post for post in found if _stands(post, mapping, officials, units, bad)]
+    everybody = officials | {person.key: person for person in administrators}
+    return Directory(everybody, units, tuple(posts), tuple(person.key for person in administrators)), tuple(bad)
+
+
+def sms_address(raw: str, region: str) -> str | None:
+    """A mobile number in international form (E.164); None if the region's numbering plan does not know it."""
+    try:
+        number = phonenumbers.parse(raw, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _rows(connection: sa.Connection, entity: Entity) -> tuple[Sequence[Row], dict[str, int]]:
+    query, at = select_columns(entity, [column.column for _, column in entity.columns_by_path()])
+    return fetch(connection, query), at
+
+
+def _readable(
+    entity: str, rows: Sequence[Row], key_place: int, make: Callable[[Row], Named | None], bad: list[BadRow]
+) -> list[Named]:
+    made: list[Named] = []
+    for number, row in enumerate(rows, start=1):
+        key = key_text(row[key_place])
+        try:
+            value = make(row)
+        except BadValue as problem:
+            bad.append(BadRow(entity, key or f"第 {number} 行", problem.reason))
+            continue
+        if value is None:
+            bad.append(BadRow(entity, key or f"第 {number} 行", "编号为空"))
+        else:
+            made.append(value)
+    return made
+
+
+def _officials(
+    connection: sa.Connection, mapping: SourceMapping, rows: OfficialRows, reading: Reading, bad: list[BadRow]
+) -> list[Official]:
+    found, at = _rows(connection, rows)
+    key, name, unit = (
+        pick_text(column_name, column, reading, at)
+        for column_name, column in (("key", rows.key), ("name", rows.name), ("unit", rows.unit))
+    )
+    active = pick_bool("active", rows.active, reading, at)
+    kinds = {"sms": rows.mobile, "email": rows.email, **rows.addresses}
+    addresses = {
+        kind: pick_text(kind, column.model_copy(update={"type": "text"}), reading, at)
+        for kind, column in kinds.items()
+        if column is not None
+    }
+
+    def official(row: Row) -> Official | None:
+        person = key(row)
+        if person is None:
+            return None
+        there = {kind: address for kind, pick in addresses.items() if (address := pick(row)) is not None}
+        good = _good_addresses(person, there, mapping.phone_region, bad)
+        if addresses and not there:
+            bad.append(BadRow("officials", person, "没有手机号码也没有邮箱", set_aside=False))
+        works = active(row)
+        return Official(person, name(row) or person, unit(row), good, works is not False)
+
+    return _readable("officials", found, at[rows.key.column], official, bad)
+
+
+def _good_addresses(person: str, there: Mapping[str, str], region: str, bad: list[BadRow]) -> dict[str, str]:
+    good = dict(there)
+    if "sms" in good:
+        number = sms_address(good.pop("sms"), region)
+        if number is None:
+            bad.append(BadRow("officials", person, "手机号码无效", set_aside=False))
+        else:
+            good["sms"] = number
+    if "email" in good and not MAIL_ADDRESS.fullmatch(good["email"]):
+        del good["email"]
+        bad.append(BadRow("officials", person, "邮箱地址无效", set_aside=False))
+    return good
+
+
+def _units(connection: sa.Connection, rows: UnitRows, reading: Reading, bad: list[BadRow]) -> list[OfficeUnit]:
+    found, at = _rows(connection, rows)
+    key, name = pick_text("key", rows.key, reading, at), pick_text("name", rows.name, reading, at)
+    parent = pick_text("parent", rows.parent, reading, at)
+
+    def unit(row: Row) -> OfficeUnit | None:
+        code = key(row)
+        return None if code is None else OfficeUnit(code, name(row) or code, parent(row))
+
+    return _readable("units", found, at[rows.key.column], unit, bad)
+
+
+def _by_key(entity: str, found: Sequence[Named], bad: list[BadRow]) -> dict[str, Named]:
+    """By key; of rows with the same key none is taken, for nobody knows which one is right."""
+    times = Counter(value.key for value in found)
+    bad += [BadRow(entity, key, f"编号重复：有 {n} 行，都不采用") for key, n in times.items() if n > 1]
+    return {value.key: value for value in found if times[value.key] == 1}
+
+
+def _sound_parents(units: Mapping[str, OfficeUnit], bad: list[BadRow]) -> dict[str, OfficeUnit]:
+    """Units whose chain upward ends: a missing, own or circular parent is cut off and listed."""
+    sound = dict(units)
+    for key, unit in units.items():
+        reason = _parent_problem(sound, unit)
+        if reason:
+            bad.append(BadRow("units", key, reason, set_aside=False))
+            sound[key] = replace(unit, parent=None)
+    return sound
+
+
+def _parent_problem(units: Mapping[str, OfficeUnit], unit: OfficeUnit) -> str:
+    if unit.parent is None:
+        return ""
+    if unit.parent == unit.key:
+        return "上级单位是它自己"
+    if unit.parent not in units:
+        return f"上级单位“{unit.parent}”不在单位表中"
+    above: str | None = unit.parent
+    passed: set[str] = set()
+    while above is not None and above in units and above not in passed:
+        if above == unit.key:
+            return "上级单位绕成了一圈"
+        passed.add(above)
+        above = units[above].parent
+    return ""
+
+
+def _unknown_units(officials: Mapping[str, Official], units: Mapping[str, OfficeUnit]) -> list[BadRow]:
+    return [
+        BadRow("officials", key, f"单位“{person.unit}”不在单位表中", set_aside=False)
+        for key, person in officials.items()
+        if person.unit is not None and person.unit not in units
+    ]
+
+
+def _posts(connection: sa.Connection, rows: PostRows, reading: Reading, bad: list[BadRow]) -> list[Post]:
+    found, at = _rows(connection, rows)
+    unit, role, official = (
+        pick_text(name, column, reading, at)
+        for name, column in (("unit", rows.unit), ("role", rows.role), ("official", rows.official))
+    )
+    begin, end = pick_instant("from_at", rows.from_at, reading, at), pick_instant("to_at", rows.to_at, reading, at)
+    posts: list[Post] = []
+    for number, row in enumerate(found, start=1):
+        try:
+            where, what, who = unit(row), role(row), official(row)
+            if where is None or what is None or who is None:
+                raise BadValue("单位、职务、人员三者有缺")  # noqa: TRY301 - the same way out as an unreadable value
+            posts.append(Post(where, what, who, begin(row), end(row)))
+        except BadValue as problem:
+            bad.append(BadRow("posts", f"第 {number} 行", problem.reason))
+    return posts
+
+
+def _stands(
+    post: Post,
+    mapping: SourceMapping,
+    officials: Mapping[str, Official],
+    units: Mapping[str, OfficeUnit],
+    bad: list[BadRow],
+) -> bool:
+    label = f"{post.unit}/{post.role}/{post.official}"
+    if mapping.officials and post.official not in officials:
+        bad.append(BadRow("posts", label, f"人员“{post.official}”不在人员表中"))
+        return False
+    if mapping.units and post.unit not in units:
+        bad.append(BadRow("posts", label, f"单位“{post.unit}”不在单位表中"))
+        return False
+    return True
