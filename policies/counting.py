@@ -382,7 +382,7 @@ class _Counting:
         side_zh, side_en = ("前一日", "the day before") if self.sign < 0 else ("次日", "the next day")
         self._say(
             start_at,
-            f"起算日 {day_zh} 不计入，自{side_zh}开始。",
+            f"起算日 {day_zh}不计入，自{side_zh}开始。",
             f"The day of the start, {day_en}, does not count; counting begins with {side_en}.",
         )
 
@@ -399,7 +399,7 @@ class _Counting:
         moved = "相应顺延" if self.sign > 0 else "相应前移"
         self._say(
             self.calendar.end_of(last),
-            f"至 {_zh(last)} 期间有 {days} {unit_zh}不计入，{moved}。",
+            f"至 {_zh(last)}期间有 {days} {unit_zh}不计入，{moved}。",
             f"{days} {unit_en} on the way to {_en(last)} do not count and are added.",
         )
 
@@ -409,7 +409,7 @@ class _Counting:
             if made_up is not None:
                 self._say(
                     at,
-                    f"{_zh(day)} 是调休工作日（{made_up.zh}），不顺延。",
+                    f"{_zh(day)}是调休工作日（{made_up.zh}），不顺延。",
                     f"{_en(day)} is a make-up working day ({made_up.en}): no roll.",
                 )
             return
@@ -417,13 +417,13 @@ class _Counting:
         if self.sign > 0:
             self._say(
                 at,
-                f"{_zh(day)} 是休息日{zh}，顺延至 {_zh(rolled)}。",
+                f"{_zh(day)}是休息日{zh}，顺延至 {_zh(rolled)}。",
                 f"{_en(day)} is a day off{en}: rolled on to {_en(rolled)}.",
             )
         else:
             self._say(
                 at,
-                f"{_zh(day)} 是休息日{zh}，倒推期限提前至 {_zh(rolled)}。",
+                f"{_zh(day)}是休息日{zh}，倒推期限提前至 {_zh(rolled)}。",
                 f"{_en(day)} is a day off{en}: counting back, moved ahead to {_en(rolled)}.",
             )
 
