@@ -390,6 +390,9 @@ class Why(StrEnum):
     LIGHT = "light"  # the light changed
     BREACH = "breach"  # the legal limit passed
     END_OF_LADDER = "end_of_ladder"
+    MOVED = "moved"  # the limit moved: a new deadline version, or a recount that kept it
+    RESTRICTED = "restricted"  # the case is restricted: nothing goes to the general chain
+    FINDING = "finding"  # a fact a supervisor has to look at
 
 
 @dataclass(frozen=True, slots=True)
