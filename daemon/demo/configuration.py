@@ -22,7 +22,12 @@ source: source.yaml                        # 共享数据库，只读 / the shar
 policies: policies
 templates: templates
 channels:
-  email: {{type: email, host: 127.0.0.1, port: {mail_port}, encryption: none, from: 督办系统 <duban@example.com>}}
+  email:
+    type: email
+    host: 127.0.0.1
+    port: {mail_port}
+    encryption: none
+    from: {{name: 督办系统, address: duban@example.com}}
   sms:
     type: http
     url: http://127.0.0.1:{sms_port}/send

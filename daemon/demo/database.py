@@ -36,6 +36,7 @@ CREATE TABLE yqjl (
 );
 """
 IN_OFFICE_SINCE = "2026-01-01 00:00:00"
+RETIRED_AT = "2026-08-31 17:30:00"
 
 
 class SharedDatabase:
@@ -106,8 +107,16 @@ class SharedDatabase:
                     "jgdm": person.unit,
                     "sjh": person.mobile,
                     "yx": person.email,
-                    "zt": "1",
+                    "zt": "0" if person.retired else "1",
                 },
             )
-            post = {"jgdm": person.unit, "zw": person.post, "rydm": person.code, "qssj": IN_OFFICE_SINCE}
-            self._insert("gwxx", post)
+            self._insert(
+                "gwxx",
+                {
+                    "jgdm": person.unit,
+                    "zw": person.post,
+                    "rydm": person.code,
+                    "qssj": IN_OFFICE_SINCE,
+                    "jssj": RETIRED_AT if person.retired else None,
+                },
+            )

@@ -28,7 +28,7 @@ FIRST_ARRIVAL = date(2026, 7, 15)
 CASES_BEFORE = 110
 CASES_DURING = 110
 
-KINDS = (("02", 62), ("01", 14), ("03", 14), ("04", 10))  # 求决, 申诉, 意见建议, 检举控告, in per cent
+KINDS = (("1", 62), ("2", 14), ("3", 14), ("4", 10))  # 求决, 申诉, 意见建议, 揭发控告, in per cent
 LITIGATION, URGENT, RESTRICTED_REPORT = 0.04, 0.05, 0.3  # how often
 HANDED_OVER, EXTENDED, EXTENDED_IN_ORDER = 0.25, 0.5, 0.75
 OPENS, CLOSES = time(8, 30), time(17, 30)
@@ -118,7 +118,7 @@ def _register(story: _Story, clerk: Person, number: int) -> None:
         "sfssbz": "1" if random.random() < LITIGATION else "0",
         "xfmdlb": kind,
         "jjbz": "1" if random.random() < URGENT else "0",
-        "issecret": "1" if kind == "04" and random.random() < RESTRICTED_REPORT else "0",
+        "issecret": "1" if kind == "4" and random.random() < RESTRICTED_REPORT else "0",
         "qxjgdm": REGISTRY,
         "blr": clerk.code,
         "xfrxm": f"信访人{number:03}",
@@ -128,7 +128,7 @@ def _register(story: _Story, clerk: Person, number: int) -> None:
 
 
 def _send_on(story: _Story, at: datetime, handler: Person) -> None:
-    story.then(at, ddzrdwsj=stamp(at), zjzrdwrq=f"{at:%Y-%m-%d}", qxjgdm=handler.unit, blr=handler.code)
+    story.then(at, ddzrdwsj=stamp(at), zjzrdwrq=stamp(at), qxjgdm=handler.unit, blr=handler.code)
 
 
 def _accept(story: _Story, at: datetime) -> None:

@@ -38,6 +38,7 @@ class Person:
     mobile: str | None
     email: str | None
     pace: Pace = Pace.DILIGENT
+    retired: bool = False
 
 
 UNITS = (
@@ -64,7 +65,7 @@ SECTIONS = ("S11", "S12", "J11", "J12", "J21", "Y11", "Y21", "Y31")
 BUREAUS = ("S10", "J10", "J20", "Y10", "Y20", "Y30")
 AREAS = ("S00", "J00", "Y00")
 
-VACANT_SECTION_HEAD = "Y21"  # its duty falls to the deputy leader
+VACANT_SECTION_HEAD = "Y21"  # who held it retired: its duty falls to the deputy leader
 WITHOUT_MOBILE = "J12-3"  # gets mails only
 SLOW = {"J11-2", "J12-1", "J21-2", "Y11-1", "Y11-2", "Y21-1", "Y31-3", "S12-2"}
 NEVER = {"J11-3", "Y21-2"}
@@ -84,6 +85,7 @@ def people() -> tuple[Person, ...]:
             None if code == WITHOUT_MOBILE else f"1380000{number:04}",
             f"{code.lower()}@example.com",
             Pace.SLOW if code in SLOW else Pace.NEVER if code in NEVER else Pace.DILIGENT,
+            retired=unit == VACANT_SECTION_HEAD and post == SECTION_HEAD,
         )
         for number, (code, name, unit, post) in enumerate(drafts, 1)
     )
@@ -94,8 +96,7 @@ def _section_people() -> list[tuple[str, str, str, str]]:
     for stem, section in zip(STEMS, SECTIONS, strict=True):
         for number, ordinal in enumerate(HANDLERS_PER_SECTION, 1):
             found.append((f"{section}-{number}", f"承办人{stem}{ordinal}", section, HANDLER))
-        if section != VACANT_SECTION_HEAD:
-            found.append((f"{section}-K", f"科长{stem}", section, SECTION_HEAD))
+        found.append((f"{section}-K", f"科长{stem}", section, SECTION_HEAD))
     return found
 
 
