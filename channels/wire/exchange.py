@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import aiohttp
 from channels.base import Message, Outcome, OutcomeUnknown, PermanentFailure, SendError, TemporaryFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 _LARGEST_ANSWER = 1 << 20
 _KEEP_ALIVE = 15.0  # seconds; shorter than the idle limit of the usual gateway, so that it does not close first
@@ -162,7 +163,7 @@ class Sending:
         return outcomes
 
 
-def basic_auth_header(credentials: str) -> Mapping[str, str]:
+def basic_auth_header(credentials: str) -> dict[str, str]:
     """`user:password` as the header of RFC 7617, in UTF-8."""
-    user, _, password = credentials.partition(":")
-    return {"Authorization": aiohttp.BasicAuth(user, password, "utf-8").encode()}
+    coded = base64.b64encode(credentials.encode("utf-8", "replace")).decode()
+    return {"Authorization": f"Basic {coded}"}

@@ -6,7 +6,6 @@ and `find` lists what the account sent to that number and compares the text.
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 from datetime import timedelta
@@ -20,7 +19,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from channels.base import OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
-from channels.wire.exchange import HttpExchange, Sending
+from channels.wire.exchange import HttpExchange, Sending, basic_auth_header
 from channels.wire.sms import written_number
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ class _Transport(AsyncHttpClient):  # type: ignore[misc]  # twilio ships no type
         whole = f"{self._base_url}{address.path}" + (f"?{address.query}" if address.query else "")
         written = dict(headers or {})
         if auth is not None:
-            written["Authorization"] = "Basic " + base64.b64encode(":".join(auth).encode()).decode()
+            written |= basic_auth_header(":".join(auth))
         query = {name: str(value) for name, value in (params or {}).items() if value is not values.unset}
         answer = await self._exchange.ask(method, whole, params=query or None, data=data or None, headers=written)
         if answer.status == _TOO_MANY:

@@ -14,6 +14,7 @@ import email.policy
 import json
 import os
 import re
+import warnings
 from collections import defaultdict, deque
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -54,6 +55,7 @@ class SmtpServer:
         self.connections = 0
         self.port = 0
         self.hanging = asyncio.Event()
+        self.released = asyncio.Event()
         self.pipelining = pipelining
         self._smtputf8 = smtputf8
         self._tls = tls
@@ -93,7 +95,8 @@ class SmtpServer:
         self._sessions.clear()
 
     async def stop(self) -> None:
-        """Close the listener and every connection."""
+        """Let go of what hangs, close the listener and every connection."""
+        self.released.set()
         if self._server is not None:
             self._server.close()
             self.drop_all()
@@ -101,16 +104,18 @@ class SmtpServer:
 
     def _session(self) -> Any:
         self.connections += 1
-        session = _session_class()(
-            self,
-            tls_context=self._starttls,
-            authenticator=self._authenticate if self._password else None,
-            auth_require_tls=False,
-            auth_required=self._password is not None,
-            enable_SMTPUTF8=self._smtputf8,
-            hostname="relay.example",
-            ident="test",
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # aiosmtpd warns of a login without TLS; on loopback it is what we test
+            session = _session_class()(
+                self,
+                tls_context=self._starttls,
+                authenticator=self._authenticate if self._password else None,
+                auth_require_tls=False,
+                auth_required=self._password is not None,
+                enable_SMTPUTF8=self._smtputf8,
+                hostname="relay.example",
+                ident="test",
+            )
         self._sessions.add(session)
         return session
 
@@ -150,7 +155,8 @@ def _session_class() -> Any:
             """Do what the fault says; false if it is just a line to answer."""
             if fault == HANG:
                 self.event_handler.hanging.set()
-                await asyncio.Event().wait()
+                await self.event_handler.released.wait()
+                return True
             if fault == DROP:
                 self.transport.abort()
             elif fault == MALFORMED:

@@ -1,0 +1,324 @@
+"""What every channel must do, proved on each against a real server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from channels.base import (
+    Channel,
+    Message,
+    OutcomeUnknown,
+    PermanentFailure,
+    Receipt,
+    SendError,
+    TemporaryFailure,
+)
+from channels.registry import channel_types
+from support.sms_gateway import SmsGateway, running
+from support.smtp_server import DROP, HANG, smtp_server
+from support.twilio_server import ACCOUNT, TOKEN, TwilioServer, twilio_error
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+AT = datetime(2026, 9, 28, 1, 30, tzinfo=UTC)
+CHINESE = "【某市信访局】提醒:事项XF202609170012“书面告知”10月8日到期,余3个工作日。𠮷𪚥"
+SECRET = "not-a-real-secret"
+
+
+@dataclass
+class Stage:
+    """One channel and the server behind it."""
+
+    channel: Channel
+    to: str
+    texts: Callable[[], list[str]]
+    identities: Callable[[], list[str]] = list
+    fail: Callable[[str], None] = lambda kind: None
+    faults: tuple[str, ...] = ("temporary", "permanent", "unknown")
+    hanging: asyncio.Event | None = None
+    vanish: Callable[[], Any] | None = None
+    can_be_asked: bool = True
+    secrets: tuple[str, ...] = field(default=(SECRET,))
+
+    def message(self, key: str = "k1", text: str = CHINESE, **other: Any) -> Message:
+        """A message to this stage's address."""
+        return Message(key=key, to=other.pop("to", self.to), text=text, at=AT, subject="【督办】提醒", **other)
+
+
+def opened(type_name: str, **settings: Any) -> Channel:
+    """A channel opened the way the daemon opens it."""
+    channel_type = channel_types()[type_name]
+    return channel_type.open(channel_type.settings.model_validate(settings))
+
+
+@contextlib.asynccontextmanager
+async def email_stage(_folder: Path, *, pipelining: bool = True) -> AsyncIterator[Stage]:
+    """Mail through aiosmtpd."""
+    async with smtp_server(pipelining=pipelining, password=SECRET) as server:
+        channel = opened(
+            "email",
+            **{"host": "127.0.0.1", "port": server.port, "encryption": "none", "login_without_encryption": True},
+            **{"username": "duban", "password": SECRET, "from": {"name": "某市信访局", "address": "duban@example.com"}},
+            **{"connections": 2, "command_timeout": 1, "body_timeout": 1},
+        )
+        answers = {"temporary": ("RCPT", "451 4.3.0 reader@example.com later"), "unknown": ("BODY", DROP)}
+        answers |= {"permanent": ("RCPT", "550 5.1.1 reader@example.com unknown"), "hang": ("BODY", HANG)}
+        yield Stage(
+            channel,
+            "reader@example.com",
+            lambda: [mail.get_content() for mail in server.mails],
+            lambda: [str(mail["Message-ID"]) for mail in server.mails],
+            lambda kind: server.fail(*answers[kind]),
+            hanging=server.hanging,
+            vanish=server.stop,
+            can_be_asked=False,
+        )
+        await channel.close()
+
+
+@contextlib.asynccontextmanager
+async def plain_email_stage(folder: Path) -> AsyncIterator[Stage]:
+    """Mail through a server without PIPELINING."""
+    async with email_stage(folder, pipelining=False) as stage:
+        yield stage
+
+
+@contextlib.asynccontextmanager
+async def http_stage(_folder: Path) -> AsyncIterator[Stage]:
+    """SMS through a gateway described by settings."""
+    async with running(SmsGateway()) as server:
+        fields = ("to", "text", "key", "reference", "possible_duplicate")
+        channel = opened(
+            "http",
+            url=f"{server.url}/sms",
+            secrets={"password": SECRET},
+            headers={"X-Password": "{password}"},
+            body={"format": "json", "content": {name: f"{{{name}}}" for name in fields}},
+            success={"json": {"code": "0"}},
+            code={"json": "code"},
+            errors={"permanent": ["E1"]},
+            timeout=1,
+            lookup={
+                "url": f"{server.url}/sms/{{reference}}",
+                "present": {"json": {"found": True}},
+                "absent": {"json": {"found": False}},
+            },
+        )
+        answers = {"temporary": "503", "permanent": "refuse E1", "unknown": "drop", "hang": "hang"}
+        yield Stage(
+            channel,
+            "+8613800000001",
+            lambda: [message["text"] for message in server.messages],
+            lambda: [message["reference"] for message in server.messages],
+            lambda kind: server.fail(answers[kind]),
+            hanging=server.hanging,
+            vanish=server.stop,
+        )
+        await channel.close()
+
+
+@contextlib.asynccontextmanager
+async def twilio_stage(_folder: Path) -> AsyncIterator[Stage]:
+    """SMS through a server that answers as Twilio does; it knows no idempotency key."""
+    async with running(TwilioServer()) as server:
+        channel = opened(
+            "twilio",
+            **{"account_sid": ACCOUNT, "auth_token": TOKEN, "from": "+15005550006"},
+            **{"base_url": server.url, "timeout": 1},
+        )
+        answers: dict[str, Any] = {"temporary": twilio_error(20429, 429), "permanent": twilio_error(21211)}
+        answers |= {"unknown": "drop", "hang": "hang"}
+        yield Stage(
+            channel,
+            "+8613800000001",
+            lambda: [message["body"] for message in server.messages],
+            fail=lambda kind: server.fail(answers[kind]),
+            hanging=server.hanging,
+            vanish=server.stop,
+            secrets=(TOKEN,),
+        )
+        await channel.close()
+
+
+@contextlib.asynccontextmanager
+async def spool_stage(folder: Path) -> AsyncIterator[Stage]:
+    """Files; a file in the place of the directory is what goes wrong."""
+    channel = opened("spool", directory=str(folder / "spool"))
+    out = folder / "spool" / "out"
+
+    def block(_kind: str) -> None:
+        (folder / "spool").write_text("in the way")
+
+    yield Stage(
+        channel,
+        "+8613800000001",
+        lambda: [json.loads(file.read_text())["text"] for file in sorted(out.glob("*.json"))],
+        lambda: [file.stem for file in out.glob("*.json")],
+        fail=block,
+        faults=("permanent",),
+    )
+    await channel.close()
+
+
+STAGES = {
+    "email": email_stage,
+    "email-plain": plain_email_stage,
+    "http": http_stage,
+    "twilio": twilio_stage,
+    "spool": spool_stage,
+}
+KINDS = {"temporary": TemporaryFailure, "permanent": PermanentFailure, "unknown": OutcomeUnknown}
+
+
+@pytest.fixture(params=list(STAGES))
+async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
+    """Every channel in turn."""
+    async with STAGES[request.param](tmp_path) as built:
+        yield built
+
+
+async def test_outcomes_stand_in_the_order_of_the_messages(stage: Stage) -> None:
+    """A refused message leaves its neighbours alone and its outcome stands in its own place."""
+    messages = [stage.message(f"k{i}", f"第{i}条") for i in range(7)]
+    messages[3] = replace(messages[3], text="half \ud83d")
+    outcomes = await stage.channel.send_many(messages)
+    assert [isinstance(one, Receipt) for one in outcomes] == [i != 3 for i in range(7)]
+    assert isinstance(outcomes[3], PermanentFailure)
+    assert sorted(text.strip() for text in stage.texts()) == [f"第{i}条" for i in range(7) if i != 3]
+
+
+async def test_nothing_to_send_is_nothing(stage: Stage) -> None:
+    """An empty batch has no outcomes and opens no connection."""
+    assert await stage.channel.send_many([]) == []
+
+
+async def test_every_character_arrives(stage: Stage) -> None:
+    """Chinese with characters outside the BMP reaches the provider unchanged."""
+    (outcome,) = await stage.channel.send_many([stage.message()])
+    assert isinstance(outcome, Receipt)
+    assert [text.strip() for text in stage.texts()] == [CHINESE]
+
+
+async def test_an_address_that_is_none_is_refused_for_good(stage: Stage) -> None:
+    """A malformed address fails permanently, for this message only."""
+    if "spool" in type(stage.channel).__name__.lower():
+        pytest.skip("a spool leaves addresses to the machine in front")
+    outcomes = await stage.channel.send_many([stage.message(to="not an address\r\nRCPT TO:<x@example.com>")])
+    assert isinstance(outcomes[0], PermanentFailure)
+    assert not outcomes[0].whole_channel
+    assert stage.texts() == []
+
+
+async def test_the_same_key_is_the_same_message(stage: Stage) -> None:
+    """A resend carries the identity of the first sending, so that it can be recognised."""
+    await stage.channel.send_many([stage.message()])
+    await stage.channel.send_many([stage.message(possible_duplicate=True)])
+    assert len(set(stage.identities())) <= 1
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+async def test_failures_are_told_apart(stage: Stage, kind: str) -> None:
+    """Not sent now, never to be sent, and perhaps sent are three different outcomes."""
+    if kind not in stage.faults:
+        pytest.skip("cannot happen to this channel")
+    stage.fail(kind)
+    (outcome,) = await stage.channel.send_many([stage.message()])
+    assert type(outcome) is KINDS[kind]
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+async def test_errors_give_nothing_away(stage: Stage, kind: str) -> None:
+    """No failure shows the address, the text or a secret, even when the provider's answer quotes them."""
+    if kind not in stage.faults:
+        pytest.skip("cannot happen to this channel")
+    stage.fail(kind)
+    (outcome,) = await stage.channel.send_many([stage.message()])
+    assert isinstance(outcome, SendError)
+    shown = f"{outcome} {outcome!r} {outcome.code} {outcome.detail} {outcome.__cause__!r}"
+    assert not [secret for secret in (stage.to, CHINESE, stage.to[3:], *stage.secrets) if secret in shown]
+
+
+async def test_it_works_again_after_a_failure(stage: Stage) -> None:
+    """One lost answer does not spoil the channel."""
+    if "unknown" not in stage.faults:
+        pytest.skip("cannot happen to this channel")
+    stage.fail("unknown")
+    await stage.channel.send_many([stage.message("k1")])
+    assert isinstance((await stage.channel.send_many([stage.message("k2")]))[0], Receipt)
+
+
+async def test_cancelling_stops_at_once_and_leaves_the_channel_usable(stage: Stage) -> None:
+    """A cancelled batch does not wait for the provider; the next batch goes out."""
+    if stage.hanging is None:
+        pytest.skip("writes in a thread")
+    stage.fail("hang")
+    batch = asyncio.create_task(stage.channel.send_many([stage.message("k1")]))
+    await asyncio.wait_for(stage.hanging.wait(), 5)
+    batch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await batch
+    assert isinstance((await stage.channel.send_many([stage.message("k2")]))[0], Receipt)
+
+
+async def test_a_silent_provider_is_left_after_the_time_out(stage: Stage) -> None:
+    """A provider that took the message and never answers gives an unknown outcome within its time-out."""
+    if stage.hanging is None:
+        pytest.skip("nobody to wait for")
+    stage.fail("hang")
+    (outcome,) = await asyncio.wait_for(stage.channel.send_many([stage.message()]), 5)
+    assert isinstance(outcome, OutcomeUnknown)
+
+
+async def test_a_provider_that_is_not_there_is_a_temporary_failure(stage: Stage) -> None:
+    """Nothing was sent to a closed port: every message may be tried again."""
+    if stage.vanish is None:
+        pytest.skip("a directory is always there")
+    await stage.vanish()
+    outcomes = await stage.channel.send_many([stage.message(f"k{i}") for i in range(3)])
+    assert [type(one) for one in outcomes] == [TemporaryFailure] * 3
+
+
+async def test_batches_may_overlap(stage: Stage) -> None:
+    """Two calls at the same time both send everything, each once."""
+    batches = [[stage.message(f"{b}-{i}", f"{b}-{i}") for i in range(20)] for b in range(3)]
+    done = await asyncio.gather(*(stage.channel.send_many(batch) for batch in batches))
+    assert all(isinstance(one, Receipt) for outcomes in done for one in outcomes)
+    assert sorted(text.strip() for text in stage.texts()) == sorted(f"{b}-{i}" for b in range(3) for i in range(20))
+
+
+async def test_closing_twice_is_closing_once(stage: Stage) -> None:
+    """Close may be called again, and on a channel that never opened a connection."""
+    await stage.channel.close()
+    await stage.channel.close()
+
+
+async def test_lookup_tells_sent_from_not_sent(stage: Stage) -> None:
+    """A provider that can be asked knows what was sent and what was not; one that cannot says so."""
+    message = stage.message()
+    if not stage.can_be_asked:
+        with pytest.raises(OutcomeUnknown):
+            await stage.channel.lookup(message)
+        return
+    assert await stage.channel.lookup(message) is None
+    (sent,) = await stage.channel.send_many([message])
+    found = await stage.channel.lookup(message)
+    assert isinstance(sent, Receipt)
+    assert found is not None
+    assert await stage.channel.lookup(stage.message("another key", "another text")) is None
+
+
+async def test_lookup_never_takes_a_fault_for_an_answer(stage: Stage) -> None:
+    """When the provider does not answer the question, the message stays in doubt."""
+    if stage.vanish is None:
+        pytest.skip("a directory is always there")
+    await stage.vanish()
+    with pytest.raises(OutcomeUnknown):
+        await stage.channel.lookup(stage.message())
