@@ -14,6 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daemon.store import audit as views
+from daemon.store import ledger as chains
+from daemon.store import pump, schema, sync, tick, workers
+from daemon.store.connections import Database
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
@@ -46,105 +51,134 @@ class Store:
             StoreUnavailable: the database does not answer.
             SchemaMismatch: the tables are of another version (call `migrate`).
         """
-        raise NotImplementedError
+        self._database = Database(url)
+        try:
+            schema.check(self._database)
+        except BaseException:
+            self._database.close()
+            raise
 
     @staticmethod
     def migrate(url: str) -> tuple[str, str]:
         """Bring the tables to this version (PostgreSQL: under an advisory lock); returns old and new revision."""
-        raise NotImplementedError
+        database = Database(url)
+        try:
+            return schema.migrate(database)
+        finally:
+            database.close()
 
     def close(self) -> None:
         """Close all connections."""
-        raise NotImplementedError
+        self._database.close()
 
     # --- workers ---------------------------------------------------------------------------------------
 
     def open_worker(self, node: str, pid: int, now: datetime) -> int:
         """Register a worker; returns its epoch, larger than any before."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            return workers.open_worker(connection, node, pid, now)
 
     def heartbeat(self, epoch: int, now: datetime) -> None:
         """Say that the worker is alive. Raises Fenced when it was declared dead."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            workers.heartbeat(connection, epoch, now)
 
     def bury_silent(self, now: datetime, silent_for: timedelta, keep: int | None = None) -> tuple[int, int]:
         """Declare dead every worker silent for that long, except epoch `keep`.
 
         Returns (obligations given back, deliveries now in doubt).
         """
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            return workers.bury_silent(connection, now, silent_for, keep)
 
     def close_worker(self, epoch: int, now: datetime) -> None:
         """Leave in good order: give back claims; anything still `sending` becomes in doubt."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            workers.close_worker(connection, epoch, now)
 
     # --- sync ------------------------------------------------------------------------------------------
 
     def bookmark(self, name: str) -> str | None:
         """A remembered position, for example the watermark of the incremental sync."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return sync.bookmark(connection, name)
 
     def set_bookmark(self, name: str, value: str) -> None:
         """Remember a position."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            sync.set_bookmark(connection, name, value)
 
     def cases(self, keys: Collection[str]) -> dict[str, StoredCase]:
         """The last known facts of these cases."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return sync.stored_cases(connection, keys)
 
     def fingerprints(self, after: str = "", limit: int = 10_000) -> list[tuple[str, str]]:
         """(case key, fingerprint) of cases not gone, in key order after `after`: to notice deletions page by page."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return sync.fingerprints(connection, after, limit)
 
     def obligations_of(self, keys: Collection[str]) -> dict[str, list[StoredObligation]]:
         """All obligations of these cases, finished ones too."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return sync.obligations_of(connection, keys)
 
     def save_cases(self, changes: Sequence[CaseChange], now: datetime) -> None:
         """Write what a sync learnt: cases, obligations, events; freeze first handlers (never overwritten).
 
         An obligation held by another worker's claim is overwritten all the same: facts win, and that worker's
-        decision is refused because the deadline version or the row's revision moved on.
+        decision is refused because the row's revision moved on. A history decided since `change.revision` is kept
+        unless the deadline version is a new one.
         """
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            sync.save_cases(connection, changes, now)
 
     def save_directory(self, directory: Directory, now: datetime) -> None:
         """Remember everybody, so that enforcement goes on while the source is away."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            sync.save_directory(connection, directory, now)
 
     def directory(self) -> tuple[Directory, datetime] | None:
         """The last directory saved and when it was read."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return sync.saved_directory(connection)
 
     def set_aside(self, rows: Sequence[SetAside], entity: str, now: datetime) -> None:
         """Replace the list of rows of `entity` that could not be used."""
-        raise NotImplementedError
+        del now
+        with self._database.writing() as connection:
+            sync.set_aside(connection, rows, entity)
 
     def rows_set_aside(self) -> list[SetAside]:
         """All rows that could not be used at the last reading."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return sync.all_set_aside(connection)
 
     def recount(self, now: datetime, *, provisional_only: bool) -> int:
         """Ask for open obligations to be counted again (`next_check_at = now`); returns how many."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            return sync.recount(connection, now, provisional_only=provisional_only)
 
     # --- tick ------------------------------------------------------------------------------------------
 
     def claim_due(self, epoch: int, now: datetime, limit: int) -> list[StoredObligation]:
         """Claim open obligations whose `next_check_at` has passed, earliest first (SKIP LOCKED where there is it)."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            return tick.claim_due(connection, epoch, now, limit)
 
     def save_decisions(self, epoch: int, decisions: Sequence[Decision], policy_version: str, now: datetime) -> int:
         """Write decisions, notices and events in one transaction and give the claims back.
 
         Returns how many notices were new. A decision whose obligation has moved on since the claim is dropped
-        (it will be looked at again). Raises Fenced.
+        (it will be looked at again); give `change.revision` so that this can be told. Raises Fenced.
         """
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            return tick.save_decisions(connection, epoch, decisions, policy_version, now)
 
     def next_check_at(self) -> datetime | None:
         """The earliest moment any open, unclaimed obligation wants to be looked at."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return tick.next_check_at(connection)
 
     # --- pump ------------------------------------------------------------------------------------------
 
@@ -152,7 +186,7 @@ class Store:
         self, epoch: int, now: datetime, limit: int, channels: Collection[str] | None = None
     ) -> list[Delivery]:
         """Claim what may go out now (pending, retrying or in doubt, `not_before_at` passed) as `sending`."""
-        raise NotImplementedError
+        return self.record(epoch, (), now, limit, channels)
 
     def record(
         self,
@@ -164,45 +198,60 @@ class Store:
     ) -> list[Delivery]:
         """Write outcomes and their ledger events, and in the same transaction claim up to `claim` more.
 
-        A state never goes back (`delivered` stays). Raises Fenced.
+        A state never goes back (`delivered` stays): an outcome the row no longer allows is passed over. Receipts of
+        the provider are recorded here too, by any worker. Raises Fenced.
         """
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            workers.fence(connection, epoch)
+            pump.record(connection, epoch, results, now)
+            return pump.claim(connection, epoch, now, claim, channels)
 
     def cancel(self, keys: Collection[str], reason: str, now: datetime) -> int:
-        """Cancel deliveries that have not gone out, by notice key; returns how many."""
-        raise NotImplementedError
+        """Cancel deliveries that have not gone out, by notice key; returns how many.
+
+        One that a worker is sending at this moment is not counted; it is cancelled if it comes back unsent.
+        """
+        with self._database.writing() as connection:
+            return pump.cancel(connection, keys, reason, now)
 
     def retry(self, keys: Collection[str], now: datetime) -> int:
         """Put failed, cancelled or in-doubt deliveries back to `retrying`, by notice key; returns how many."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            return pump.retry(connection, keys, now)
 
     def next_delivery_at(self) -> datetime | None:
         """The earliest moment any delivery may go out."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return pump.next_delivery_at(connection)
 
     # --- ledger ----------------------------------------------------------------------------------------
 
     def append(self, events: Sequence[Event]) -> None:
         """Append to the chains of their cases."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            chains.append(connection, events)
 
     def ledger(self, case_key: str) -> list[LedgerRow]:
         """One case's whole story, in order."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return chains.story(connection, case_key)
 
     def seal(self, now: datetime) -> str | None:
         """Seal all rows since the last seal under a Merkle root chained to the one before; the root, or None."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            return chains.seal(connection, now)
 
     def verify(self) -> Iterator[LedgerFault]:
         """Check every chain and every seal; yields the first fault of each case. Empty means whole."""
-        raise NotImplementedError
+        with self._database.reading(long=True) as connection:
+            yield from chains.verify(connection)
 
     # --- audit and views -------------------------------------------------------------------------------
 
     def audit(self, now: datetime, grace: timedelta) -> Audit:
         """The minute's proof; `grace` is how late a check may be before it counts as overdue."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return views.audit(connection, now, grace)
 
     def deliveries(
         self,
@@ -213,28 +262,35 @@ class Store:
         after_id: int = 0,
     ) -> list[Delivery]:
         """The outbox, by id."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return views.list_deliveries(connection, states, case_key, limit, after_id)
 
     def obligations(self, *, state: str | None = "open", limit: int = 200, after_id: int = 0) -> list[StoredObligation]:
         """Obligations, by id."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return views.list_obligations(connection, state, limit, after_id)
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """Numbers for `status`: obligations by state and by light, deliveries by state and by channel."""
-        raise NotImplementedError
+        """Numbers for `status`: `obligations` by state, `lights` of the open ones, `deliveries`, `channels`."""
+        with self._database.reading() as connection:
+            return views.counts(connection)
 
     def remember_policy(self, version: str, files: Mapping[str, str], now: datetime) -> None:
         """Keep the text of a policy version that came into force (once per version)."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            views.remember_policy(connection, version, files, now)
 
     def beat(self, job: str, node: str, now: datetime, error: str = "") -> None:
         """Record a run of a periodic job: good, or with what error."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            views.beat(connection, job, node, now, error)
 
     def beats(self) -> list[JobBeat]:
         """The last run of every job on every node."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return views.all_beats(connection)
 
     def people_summary(self, keys: Iterable[str]) -> Mapping[str, Mapping[str, int]]:
-        """Per role and channel, how many deliveries in which state; `keys` limits it to those cases (empty: all)."""
-        raise NotImplementedError
+        """`role channel` -> state -> how many deliveries; `keys` limits it to those cases (empty: all)."""
+        with self._database.reading() as connection:
+            return views.people_summary(connection, list(keys))

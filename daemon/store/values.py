@@ -76,24 +76,30 @@ class StoredCase:
 
 @dataclass(frozen=True, slots=True)
 class StoredObligation:
-    """An obligation with its place in the store."""
+    """An obligation with its place in the store. `revision` grows with every change; hand it back with the change."""
 
     id: int
     obligation: Obligation
     history: History
     next_check_at: datetime | None
     idle_reason: str | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ObligationChange:
-    """Insert (`id` None) or overwrite one obligation, with what to look at next."""
+    """Insert (`id` None) or overwrite one obligation, with what to look at next.
+
+    `revision` is the one the change was worked out from (`StoredObligation.revision`). A decision worked out from an
+    older one is dropped; a sync worked out from an older one keeps the history that was decided meanwhile.
+    """
 
     obligation: Obligation
     history: History
     next_check_at: datetime | None
     idle_reason: str | None = None
     id: int | None = None
+    revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

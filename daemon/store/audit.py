@@ -1,0 +1,145 @@
+"""The minute's proof, numbers, and lists for people to look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from daemon.store import codec
+from daemon.store.bulk import among, insert_rows
+from daemon.store.codec import maybe_instant, micros
+from daemon.store.rows import DELIVERY_COLUMNS, OBLIGATION_COLUMNS, delivery, stored_obligation
+from daemon.store.tables import (
+    CLAIMED,
+    UNACCOUNTED,
+    UNCLAIMED_OPEN,
+    WAITING,
+    beats,
+    deliveries,
+    obligations,
+    policy_versions,
+)
+from daemon.store.values import Audit, Delivery, DeliveryState, JobBeat, StoredObligation
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime, timedelta
+
+
+def audit(connection: sa.Connection, now: datetime, grace: timedelta) -> Audit:
+    """Every figure comes from an index of its own; a claim held too long counts as an overdue check as well."""
+    o, d = obligations.c, deliveries.c
+    late = micros(now - grace)
+    count, earliest_check = sa.func.count(), sa.func.min(o.next_check_at)
+    unclaimed = _row(connection, sa.select(count, earliest_check).where(UNCLAIMED_OPEN, o.next_check_at < late))
+    claimed = _row(connection, sa.select(count, earliest_check).where(CLAIMED, o.next_check_at < late))
+    earliest = [
+        connection.execute(sa.select(earliest_check).where(UNCLAIMED_OPEN)).scalar(),
+        connection.execute(sa.select(earliest_check).where(CLAIMED)).scalar(),
+    ]
+    waiting = dict(connection.execute(sa.select(d.state, count).where(WAITING).group_by(d.state)).tuples().all())
+    oldest_pending = sa.select(sa.func.min(d.created_at)).where(WAITING, d.state != "in_doubt")
+    return Audit(
+        open=connection.execute(sa.select(count).where(o.state == "open")).scalar_one(),
+        unaccounted=connection.execute(sa.select(count).select_from(obligations).where(UNACCOUNTED)).scalar_one(),
+        overdue_checks=unclaimed[0] + claimed[0],
+        oldest_check_at=maybe_instant(min((at for at in earliest if at is not None), default=None)),
+        pending=waiting.get("pending", 0) + waiting.get("retrying", 0),
+        in_doubt=waiting.get("in_doubt", 0),
+        oldest_pending_at=maybe_instant(connection.execute(oldest_pending).scalar()),
+    )
+
+
+def _row(connection: sa.Connection, query: sa.Select[Any]) -> sa.Row[Any]:
+    return connection.execute(query).one()
+
+
+def list_deliveries(
+    connection: sa.Connection,
+    states: Collection[DeliveryState] | None,
+    case_key: str | None,
+    limit: int,
+    after_id: int,
+) -> list[Delivery]:
+    """The outbox, by id."""
+    query = sa.select(*DELIVERY_COLUMNS).where(deliveries.c.id > after_id)
+    if states is not None:
+        query = query.where(deliveries.c.state.in_([state.value for state in states]))
+    if case_key is not None:
+        query = query.where(deliveries.c.case_key == case_key)
+    return [delivery(row) for row in connection.execute(query.order_by(deliveries.c.id).limit(limit))]
+
+
+def list_obligations(connection: sa.Connection, state: str | None, limit: int, after_id: int) -> list[StoredObligation]:
+    """Obligations, by id."""
+    query = sa.select(*OBLIGATION_COLUMNS).where(obligations.c.id > after_id)
+    if state is not None:
+        query = query.where(obligations.c.state == state)
+    return [stored_obligation(row) for row in connection.execute(query.order_by(obligations.c.id).limit(limit))]
+
+
+def counts(connection: sa.Connection) -> dict[str, dict[str, int]]:
+    """`obligations` by state, `lights` of the open ones, `deliveries` by state, `channels` by channel."""
+    numbers: dict[str, dict[str, int]] = {"obligations": {}, "lights": {}, "deliveries": {}, "channels": {}}
+    o, d = obligations.c, deliveries.c
+    for state, light, number in connection.execute(
+        sa.select(o.state, o.light, sa.func.count()).group_by(o.state, o.light)
+    ):
+        _add(numbers["obligations"], state, number)
+        if state == "open" and light is not None:
+            _add(numbers["lights"], light, number)
+    by_channel = sa.select(d.state, d.channel, sa.func.count()).group_by(d.state, d.channel)
+    for state, channel, number in connection.execute(by_channel):
+        _add(numbers["deliveries"], state, number)
+        _add(numbers["channels"], channel, number)
+    return numbers
+
+
+def _add(numbers: dict[str, int], name: str, number: int) -> None:
+    numbers[name] = numbers.get(name, 0) + number
+
+
+def people_summary(connection: sa.Connection, keys: Collection[str]) -> dict[str, dict[str, int]]:
+    """`role channel` -> state -> number."""
+    d = deliveries.c
+    query = sa.select(d.role, d.channel, d.state, sa.func.count()).group_by(d.role, d.channel, d.state)
+    if keys:
+        query = query.where(among(connection, d.case_key, keys))
+    numbers: dict[str, dict[str, int]] = {}
+    for role, channel, state, number in connection.execute(query.order_by(d.role, d.channel)):
+        numbers.setdefault(f"{role} {channel}", {})[state] = number
+    return numbers
+
+
+def remember_policy(connection: sa.Connection, version: str, files: Mapping[str, str], now: datetime) -> None:
+    """Keep the text of a policy version, once."""
+    row = (version, codec.encode(dict(files)), micros(now))
+    insert_rows(connection, policy_versions, ("version", "files", "since_at"), [row], "ON CONFLICT DO NOTHING")
+
+
+def beat(connection: sa.Connection, job: str, node: str, now: datetime, error: str) -> None:
+    """Record a run. A good one leaves the last error standing, with its instant."""
+    at = micros(now)
+    if error:
+        row: tuple[Any, ...] = (job, node, None, error, at)
+        change = "last_error = excluded.last_error, last_error_at = excluded.last_error_at"
+    else:
+        row = (job, node, at, "", None)
+        change = "last_ok_at = excluded.last_ok_at"
+    columns = ("job", "node", "last_ok_at", "last_error", "last_error_at")
+    insert_rows(connection, beats, columns, [row], f"ON CONFLICT (job, node) DO UPDATE SET {change}")
+
+
+def all_beats(connection: sa.Connection) -> list[JobBeat]:
+    """The last run of every job on every node."""
+    return [
+        JobBeat(
+            job=row.job,
+            node=row.node,
+            last_ok_at=maybe_instant(row.last_ok_at),
+            last_error=row.last_error,
+            last_error_at=maybe_instant(row.last_error_at),
+        )
+        for row in connection.execute(sa.select(beats).order_by(beats.c.job, beats.c.node))
+    ]

@@ -1,0 +1,91 @@
+"""Many rows in one statement: arrays on PostgreSQL, one prepared statement on SQLite.
+
+The SQL is put together from our own tables only; values are always parameters.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+Row = tuple[Any, ...]
+
+
+def is_postgresql(connection: sa.Connection) -> bool:
+    """Whether this is PostgreSQL; SQLite otherwise."""
+    return connection.dialect.name == "postgresql"
+
+
+def among(connection: sa.Connection, column: sa.Column[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
+    """The column is one of these values, however many, as one parameter."""
+    if is_postgresql(connection):
+        return column == sa.any_(sa.bindparam(None, list(values), type_=ARRAY(column.type)))
+    listed = sa.func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
+
+
+def insert_rows(
+    connection: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = ""
+) -> int:
+    """Insert; `conflict` is the ON CONFLICT clause. Returns how many rows were written."""
+    if not rows:
+        return 0
+    if is_postgresql(connection):
+        statement = _postgresql_insert(table, columns, conflict)
+        return connection.exec_driver_sql(statement, tuple(map(list, zip(*rows, strict=True)))).rowcount
+    return connection.exec_driver_sql(_sqlite_insert(table, columns, conflict), list(rows)).rowcount
+
+
+def update_rows(
+    connection: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row], extra: str = ""
+) -> None:
+    """Set columns by the key that comes last in `columns`; `extra` sets more, the same for all."""
+    if not rows:
+        return
+    if is_postgresql(connection):
+        statement = _postgresql_update(table, columns, extra)
+        connection.exec_driver_sql(statement, tuple(map(list, zip(*rows, strict=True))))
+    else:
+        connection.exec_driver_sql(_sqlite_update(table, columns, extra), list(rows))
+
+
+def _arrays(table: sa.Table, columns: tuple[str, ...]) -> str:
+    names = {sa.BigInteger: "bigint", sa.Integer: "integer", sa.Boolean: "boolean", sa.Text: "text"}
+    return ", ".join(f"%s::{names[type(table.c[name].type)]}[]" for name in columns)  # type: ignore[index]
+
+
+@cache
+def _postgresql_insert(table: sa.Table, columns: tuple[str, ...], conflict: str) -> str:
+    names = ", ".join(f'"{name}"' for name in columns)
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({_arrays(table, columns)}) {conflict}"  # noqa: S608 - our own names
+
+
+@cache
+def _sqlite_insert(table: sa.Table, columns: tuple[str, ...], conflict: str) -> str:
+    names = ", ".join(f'"{name}"' for name in columns)
+    return f"INSERT INTO {table.name} ({names}) VALUES ({', '.join('?' * len(columns))}) {conflict}"  # noqa: S608 - our own names
+
+
+@cache
+def _postgresql_update(table: sa.Table, columns: tuple[str, ...], extra: str) -> str:
+    *changed, key = columns
+    assignments = ", ".join([*(f'"{name}" = v."{name}"' for name in changed), *([extra] if extra else [])])
+    names = ", ".join(f'"{name}"' for name in columns)
+    return (
+        f"UPDATE {table.name} SET {assignments} FROM unnest({_arrays(table, columns)}) AS v ({names}) "  # noqa: S608 - our own names
+        f'WHERE {table.name}."{key}" = v."{key}"'
+    )
+
+
+@cache
+def _sqlite_update(table: sa.Table, columns: tuple[str, ...], extra: str) -> str:
+    *changed, key = columns
+    assignments = ", ".join([*(f'"{name}" = ?' for name in changed), *([extra] if extra else [])])
+    return f'UPDATE {table.name} SET {assignments} WHERE "{key}" = ?'  # noqa: S608 - our own names

@@ -1,0 +1,197 @@
+"""Values of the domain as JSON text and back, and instants as whole microseconds.
+
+The text is canonical: compact, keys sorted, Chinese as it is. The same facts always give the same text.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from policies.duration import Duration, Unit
+from policies.model import Case, Directory, Extension, Official, OfficeUnit, Pause, Post, Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from policies.model import Scalar
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_INSTANT = "at"  # {"at": "…"} stands for an instant among the fields; no field is an object otherwise
+
+
+def micros(instant: datetime) -> int:
+    """Microseconds since 1970 in UTC. An instant without a time zone raises TypeError."""
+    since = instant - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def maybe_micros(instant: datetime | None) -> int | None:
+    """The same for an instant that may be missing."""
+    return None if instant is None else micros(instant)
+
+
+def instant(microseconds: int) -> datetime:
+    """The aware instant in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def maybe_instant(microseconds: int | None) -> datetime | None:
+    """The same for one that may be missing."""
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return {_INSTANT: value.astimezone(UTC).isoformat()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return str(value)
+
+
+_encoder = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_plain)
+_ascii_encoder = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def encode(value: object) -> str:
+    """Canonical JSON. Half a surrogate pair (a broken source) is escaped instead of failing the transaction."""
+    text = _encoder.encode(value)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return _ascii_encoder.encode(value)
+    return text
+
+
+def decode(text: str) -> Any:  # noqa: ANN401 - JSON
+    """What `encode` was given, with instants as objects still."""
+    return json.loads(text)
+
+
+def decode_fields(stored: Mapping[str, Any]) -> dict[str, Scalar]:
+    """Fields with their instants as instants again."""
+    return {
+        name: datetime.fromisoformat(value[_INSTANT]) if type(value) is dict else value
+        for name, value in stored.items()
+    }
+
+
+def _iso(value: datetime | None) -> str | None:
+    return None if value is None else value.astimezone(UTC).isoformat()
+
+
+def _at(value: str) -> datetime:
+    return datetime.fromisoformat(value)
+
+
+def _maybe_at(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)
+
+
+def encode_case(case: Case) -> str:
+    """The facts of a case."""
+    facts: dict[str, object] = {"key": case.key, "fields": case.fields}
+    facts["milestones"] = {name: _iso(value) for name, value in case.milestones.items()}
+    if case.unit is not None:
+        facts["unit"] = case.unit
+    if case.handler is not None:
+        facts["handler"] = case.handler
+    if case.transfers:
+        facts["transfers"] = [
+            (t.seq, _iso(t.at), t.to_unit, t.to_official, t.from_unit, t.reason, t.approved_by) for t in case.transfers
+        ]
+    if case.extensions:
+        facts["extensions"] = [_encode_extension(e) for e in case.extensions]
+    if case.pauses:
+        facts["pauses"] = [
+            (p.seq, _iso(p.from_at), _iso(p.to_at), p.basis, p.approved_by, p.limit) for p in case.pauses
+        ]
+    if case.restricted:
+        facts["restricted"] = True
+    if not case.open:
+        facts["closed"] = True
+    return encode(facts)
+
+
+def decode_case(text: str) -> Case:
+    """The case that was encoded."""
+    facts = decode(text)
+    return Case(
+        key=facts["key"],
+        unit=facts.get("unit"),
+        handler=facts.get("handler"),
+        milestones={name: _at(value) for name, value in facts["milestones"].items()},
+        fields=decode_fields(facts["fields"]),
+        transfers=tuple(Transfer(seq, _at(at), *rest) for seq, at, *rest in facts.get("transfers", ())),
+        extensions=tuple(_decode_extension(e) for e in facts.get("extensions", ())),
+        pauses=tuple(
+            Pause(seq, _at(from_at), _maybe_at(to_at), *rest) for seq, from_at, to_at, *rest in facts.get("pauses", ())
+        ),
+        restricted="restricted" in facts,
+        open="closed" not in facts,
+    )
+
+
+def _encode_extension(extension: Extension) -> tuple[object, ...]:
+    length = None if extension.length is None else (str(extension.length.amount), extension.length.unit.value)
+    return (
+        extension.seq,
+        length,
+        _iso(extension.decided_at),
+        extension.approved_by,
+        _iso(extension.petitioner_told_at),
+        _iso(extension.until_at),
+        extension.limit,
+    )
+
+
+def _decode_extension(stored: list[Any]) -> Extension:
+    seq, length, decided_at, approved_by, told_at, until_at, limit = stored
+    return Extension(
+        seq=seq,
+        length=None if length is None else Duration(Fraction(length[0]), Unit(length[1])),
+        decided_at=_at(decided_at),
+        approved_by=approved_by,
+        petitioner_told_at=_maybe_at(told_at),
+        until_at=_maybe_at(until_at),
+        limit=limit,
+    )
+
+
+def encode_instants(instants: Mapping[str, datetime]) -> str:
+    """Named instants, as microseconds."""
+    return _encoder.encode({name: micros(value) for name, value in instants.items()})
+
+
+def decode_instants(text: str) -> dict[str, datetime]:
+    """The named instants that were encoded."""
+    return {name: instant(value) for name, value in json.loads(text).items()} if text != "{}" else {}
+
+
+def encode_directory(people: Directory) -> str:
+    """Everybody, addresses too: the store is the only place they are kept, and it is not logged."""
+    return encode(
+        {
+            "officials": [(o.key, o.name, o.unit, dict(o.addresses), o.active) for o in people.officials.values()],
+            "units": [(u.key, u.name, u.parent) for u in people.units.values()],
+            "posts": [(p.unit, p.role, p.official, _iso(p.from_at), _iso(p.to_at)) for p in people.posts],
+            "administrators": list(people.administrators),
+        }
+    )
+
+
+def decode_directory(text: str) -> Directory:
+    """The directory that was encoded."""
+    stored = decode(text)
+    return Directory(
+        officials={key: Official(key, *rest) for key, *rest in stored["officials"]},
+        units={key: OfficeUnit(key, *rest) for key, *rest in stored["units"]},
+        posts=tuple(
+            Post(unit, role, official, _maybe_at(from_at), _maybe_at(to_at))
+            for unit, role, official, from_at, to_at in stored["posts"]
+        ),
+        administrators=tuple(stored["administrators"]),
+    )

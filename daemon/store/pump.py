@@ -1,0 +1,248 @@
+"""The outbox: claim what may go out, record what became of it. The states are drawn in `docs/states.md`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from daemon.store import ledger
+from daemon.store.bulk import among, update_rows
+from daemon.store.codec import maybe_instant, micros
+from daemon.store.rows import DELIVERY_COLUMNS, delivery
+from daemon.store.tables import CLAIMED, WAITING, deliveries
+from daemon.store.values import Delivery, DeliveryResult, DeliveryState, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+_S = DeliveryState
+
+# new state -> old states it may follow, beside `sending` held by the worker itself
+_MAY_FOLLOW: dict[DeliveryState, frozenset[DeliveryState]] = {
+    _S.ACCEPTED: frozenset({_S.IN_DOUBT, _S.RETRYING}),
+    _S.DELIVERED: frozenset({_S.SENDING, _S.IN_DOUBT, _S.RETRYING, _S.ACCEPTED}),
+    _S.FAILED: frozenset({_S.IN_DOUBT, _S.RETRYING, _S.ACCEPTED}),
+    _S.RETRYING: frozenset({_S.IN_DOUBT}),
+    _S.IN_DOUBT: frozenset(),
+    _S.CANCELLED: frozenset({_S.PENDING, _S.RETRYING, _S.IN_DOUBT}),
+}
+_SAID: dict[DeliveryState, str] = {
+    _S.ACCEPTED: "sent",
+    _S.DELIVERED: "delivered",
+    _S.FAILED: "failed",
+    _S.IN_DOUBT: "in_doubt",
+    _S.RETRYING: "retrying",
+    _S.CANCELLED: "cancelled",
+}
+
+
+def _claim_statement(*, by_channel: bool) -> sa.ReturningUpdate[Any]:
+    waiting = sa.select(deliveries.c.id).where(WAITING, deliveries.c.not_before_at <= sa.bindparam("now"))
+    if by_channel:
+        waiting = waiting.where(deliveries.c.channel.in_(sa.bindparam("channels", expanding=True)))
+    waiting = waiting.order_by(deliveries.c.not_before_at, deliveries.c.priority, deliveries.c.id)
+    chosen = waiting.limit(sa.bindparam("limit")).with_for_update(skip_locked=True).cte("chosen")
+    return (
+        sa.update(deliveries)
+        .where(deliveries.c.id.in_(sa.select(chosen.c.id)))
+        .values(
+            state="sending",
+            claimed_by=sa.bindparam("epoch"),
+            attempts=deliveries.c.attempts + 1,
+            possible_duplicate=sa.or_(deliveries.c.possible_duplicate, deliveries.c.state == "in_doubt"),
+        )
+        .returning(*DELIVERY_COLUMNS, deliveries.c.priority)
+    )
+
+
+CLAIM_ANY = _claim_statement(by_channel=False)
+CLAIM_BY_CHANNEL = _claim_statement(by_channel=True)
+_NEXT = sa.select(sa.func.min(deliveries.c.not_before_at)).where(WAITING)
+
+
+def claim(
+    connection: sa.Connection, epoch: int, now: datetime, limit: int, channels: Collection[str] | None
+) -> list[Delivery]:
+    """Claim what may go out now, in order. The worker must have been fenced in this transaction."""
+    if limit <= 0:
+        return []
+    parameters: dict[str, Any] = {"now": micros(now), "limit": limit, "epoch": epoch}
+    if channels is None:
+        found = connection.execute(CLAIM_ANY, parameters).all()
+    else:
+        found = connection.execute(CLAIM_BY_CHANNEL, {**parameters, "channels": list(channels)}).all()
+    found = sorted(found, key=lambda row: (row.not_before_at, row.priority, row.id))
+    return [delivery(row[:-1]) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What the row says now, as far as the next state depends on it."""
+
+    state: DeliveryState
+    claimed_by: int | None
+    cancel_reason: str | None
+    attempts: int
+    possible_duplicate: bool
+
+
+def record(connection: sa.Connection, epoch: int, results: Sequence[DeliveryResult], now: datetime) -> None:
+    """Write outcomes and their ledger events. What a row no longer allows is passed over: a state never goes back."""
+    standing = _lock(connection, [result.delivery.id for result in results])
+    written: dict[int, tuple[Any, ...]] = {}
+    events: list[Event] = []
+    for result in results:
+        identity = result.delivery.id
+        before = standing.get(identity)
+        if before is None or not _allowed(before, result.state, epoch):
+            continue
+        after, error = _outcome(before, result)
+        duplicate = before.possible_duplicate or result.possible_duplicate
+        not_before = micros(result.not_before_at or now)
+        reference = result.reference or result.delivery.reference
+        written[identity] = (after.value, not_before, reference, error, duplicate, identity)
+        standing[identity] = _Standing(after, None, None, before.attempts, duplicate)
+        events.append(_event(result, after, before.attempts, error, duplicate=duplicate))
+    update_rows(connection, deliveries, _RECORDED, list(written.values()), "claimed_by = NULL, cancel_reason = NULL")
+    ledger.append(connection, events)
+
+
+_RECORDED = ("state", "not_before_at", "reference", "error", "possible_duplicate", "id")
+
+
+def _lock(connection: sa.Connection, ids: Collection[int]) -> dict[int, _Standing]:
+    if not ids:
+        return {}
+    columns = (
+        deliveries.c[n] for n in ("id", "state", "claimed_by", "cancel_reason", "attempts", "possible_duplicate")
+    )
+    query = sa.select(*columns).where(among(connection, deliveries.c.id, ids))
+    return {
+        identity: _Standing(DeliveryState(state), claimed_by, cancel_reason, attempts, bool(duplicate))
+        for identity, state, claimed_by, cancel_reason, attempts, duplicate in connection.execute(
+            query.order_by(deliveries.c.id).with_for_update()
+        )
+    }
+
+
+def _allowed(before: _Standing, new: DeliveryState, epoch: int) -> bool:
+    if before.state is DeliveryState.SENDING and before.claimed_by == epoch:
+        return new in _MAY_FOLLOW
+    return before.state in _MAY_FOLLOW.get(new, ())
+
+
+def _outcome(before: _Standing, result: DeliveryResult) -> tuple[DeliveryState, str]:
+    """A delivery that was to be cancelled while it was on its way is not sent again."""
+    if before.cancel_reason is not None and result.state in (DeliveryState.RETRYING, DeliveryState.IN_DOUBT):
+        return DeliveryState.CANCELLED, before.cancel_reason
+    return result.state, result.error
+
+
+def _event(result: DeliveryResult, state: DeliveryState, attempts: int, error: str, *, duplicate: bool) -> Event:
+    notice = result.delivery.notice
+    body: dict[str, object] = {
+        "notice": notice.key,
+        "channel": notice.channel,
+        "person": notice.person,
+        "attempt": attempts,
+        "policy_version": result.delivery.policy_version,
+    }
+    if error:
+        body["error"] = error
+    if result.reference:
+        body["reference"] = result.reference
+    if duplicate:
+        body["possible_duplicate"] = True
+    return Event(notice.case_key, _SAID[state], result.at, body)
+
+
+def next_delivery_at(connection: sa.Connection) -> datetime | None:
+    """The earliest moment any delivery may go out."""
+    return maybe_instant(connection.execute(_NEXT).scalar())
+
+
+# --- cancelling, retrying, doubting -------------------------------------------------------------------------
+
+
+def cancel(connection: sa.Connection, keys: Collection[str], reason: str, now: datetime) -> int:
+    """Cancel by notice key; what a worker has at this moment is cancelled if it comes back unsent."""
+    found = _claimable(connection, among(connection, deliveries.c.notice_key, keys))
+    events = _cancel(connection, found, dict.fromkeys((row.id for row in found), reason), now)
+    ledger.append(connection, events)
+    return len(events)
+
+
+def cancel_of_obligations(
+    connection: sa.Connection, reasons: Mapping[int | None, str | None], now: datetime
+) -> list[Event]:
+    """Cancel every notice of these obligations that has not gone out; the events are the caller's to append."""
+    found = _claimable(connection, among(connection, deliveries.c.obligation_id, list(reasons)))
+    return _cancel(connection, found, {row.id: reasons[row.obligation_id] or "" for row in found}, now)
+
+
+def _claimable(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[sa.Row[Any]]:
+    states = deliveries.c.state.in_(("pending", "retrying", "in_doubt", "sending"))
+    query = sa.select(*DELIVERY_COLUMNS).where(which, states)
+    return list(connection.execute(query.order_by(deliveries.c.id).with_for_update()))
+
+
+def _cancel(
+    connection: sa.Connection, found: Iterable[sa.Row[Any]], reasons: Mapping[int, str], now: datetime
+) -> list[Event]:
+    asked: list[tuple[Any, ...]] = []
+    cancelled: list[tuple[Any, ...]] = []
+    events: list[Event] = []
+    for row in found:
+        reason = reasons[row.id]
+        if row.state == "sending":
+            asked.append((reason, row.id))
+            continue
+        one = delivery(row)
+        duplicate = one.possible_duplicate or one.state is DeliveryState.IN_DOUBT
+        cancelled.append(("cancelled", reason, duplicate, row.id))
+        result = DeliveryResult(one, DeliveryState.CANCELLED, now)
+        events.append(_event(result, DeliveryState.CANCELLED, one.attempts, reason, duplicate=duplicate))
+    update_rows(connection, deliveries, ("cancel_reason", "id"), asked)
+    update_rows(connection, deliveries, ("state", "error", "possible_duplicate", "id"), cancelled)
+    return events
+
+
+def retry(connection: sa.Connection, keys: Collection[str], now: datetime) -> int:
+    """Put failed, cancelled or doubtful deliveries back; what may have gone out already stays marked."""
+    states = deliveries.c.state.in_(("failed", "cancelled", "in_doubt"))
+    query = sa.select(*DELIVERY_COLUMNS).where(among(connection, deliveries.c.notice_key, keys), states)
+    found = [delivery(row) for row in connection.execute(query.order_by(deliveries.c.id).with_for_update())]
+    written: list[tuple[Any, ...]] = []
+    events: list[Event] = []
+    for one in found:
+        duplicate = one.possible_duplicate or one.state is DeliveryState.IN_DOUBT
+        written.append(("retrying", micros(now), duplicate, one.id))
+        result = DeliveryResult(one, DeliveryState.RETRYING, now)
+        events.append(_event(result, DeliveryState.RETRYING, one.attempts, "", duplicate=duplicate))
+    columns = ("state", "not_before_at", "possible_duplicate", "id")
+    update_rows(connection, deliveries, columns, written, "claimed_by = NULL, cancel_reason = NULL, error = ''")
+    ledger.append(connection, events)
+    return len(found)
+
+
+def doubt_all_of(connection: sa.Connection, epochs: Collection[int], now: datetime) -> int:
+    """What these workers were sending is in doubt, or cancelled if that was asked for. Returns how many."""
+    held = sa.select(*DELIVERY_COLUMNS, deliveries.c.cancel_reason).where(
+        CLAIMED, among(connection, deliveries.c.claimed_by, epochs)
+    )
+    written: list[tuple[Any, ...]] = []
+    events: list[Event] = []
+    for row in connection.execute(held.order_by(deliveries.c.id).with_for_update()).all():
+        one, reason = delivery(row[:-1]), row.cancel_reason
+        state = DeliveryState.IN_DOUBT if reason is None else DeliveryState.CANCELLED
+        error = one.error if reason is None else reason
+        written.append((state.value, micros(now), error, True, one.id))
+        result = DeliveryResult(one, state, now)
+        events.append(_event(result, state, one.attempts, reason or "", duplicate=True))
+    columns = ("state", "not_before_at", "error", "possible_duplicate", "id")
+    update_rows(connection, deliveries, columns, written, "claimed_by = NULL, cancel_reason = NULL")
+    ledger.append(connection, events)
+    return len(written)

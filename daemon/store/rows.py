@@ -1,0 +1,258 @@
+"""Rows of the tables as values and back: one place that knows the order of the columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from daemon.store import codec
+from daemon.store.codec import instant, maybe_instant, maybe_micros, micros
+from daemon.store.tables import deliveries, obligations
+from daemon.store.values import Delivery, DeliveryState, StoredObligation
+from policies.model import History, Light, Notice, Obligation, ObligationState, Why
+
+if TYPE_CHECKING:
+    from daemon.store.values import ObligationChange
+
+OBLIGATION_FIELDS = (
+    "case_key",
+    "policy",
+    "limit_id",
+    "instance",
+    "policy_version",
+    "deadline_version",
+    "state",
+    "start_at",
+    "nominal_due_at",
+    "legal_due_at",
+    "platform_due_at",
+    "start_assumed",
+    "provisional",
+    "extended",
+    "done_at",
+    "decided_until",
+    "light",
+    "breached_at",
+    "next_check_at",
+    "idle_reason",
+)
+OBLIGATION_COLUMNS = [obligations.c[name] for name in ("id", "revision", *OBLIGATION_FIELDS)]
+
+
+def obligation_fields(change: ObligationChange) -> tuple[Any, ...]:
+    """The values of OBLIGATION_FIELDS."""
+    one, history = change.obligation, change.history
+    return (
+        one.case_key,
+        one.policy,
+        one.limit,
+        one.instance,
+        one.policy_version,
+        one.deadline_version,
+        one.state.value,
+        micros(one.start_at),
+        micros(one.nominal_due_at),
+        micros(one.legal_due_at),
+        maybe_micros(one.platform_due_at),
+        one.start_assumed,
+        one.provisional,
+        one.extended,
+        maybe_micros(one.done_at),
+        codec.encode_instants(history.decided_until),
+        None if history.light is None else history.light.value,
+        maybe_micros(history.breached_at),
+        maybe_micros(change.next_check_at),
+        change.idle_reason,
+    )
+
+
+def stored_obligation(row: sa.Row[Any]) -> StoredObligation:
+    """A row of OBLIGATION_COLUMNS."""
+    (
+        identity,
+        revision,
+        case_key,
+        policy,
+        limit,
+        instance,
+        policy_version,
+        deadline_version,
+        state,
+        start_at,
+        nominal_due_at,
+        legal_due_at,
+        platform_due_at,
+        start_assumed,
+        provisional,
+        extended,
+        done_at,
+        decided_until,
+        light,
+        breached_at,
+        next_check_at,
+        idle_reason,
+    ) = row
+    return StoredObligation(
+        id=identity,
+        obligation=Obligation(
+            case_key=case_key,
+            policy=policy,
+            limit=limit,
+            policy_version=policy_version,
+            deadline_version=deadline_version,
+            state=ObligationState(state),
+            start_at=instant(start_at),
+            nominal_due_at=instant(nominal_due_at),
+            legal_due_at=instant(legal_due_at),
+            platform_due_at=maybe_instant(platform_due_at),
+            instance=instance,
+            start_assumed=bool(start_assumed),
+            provisional=bool(provisional),
+            extended=bool(extended),
+            done_at=maybe_instant(done_at),
+        ),
+        history=History(
+            decided_until=codec.decode_instants(decided_until),
+            light=None if light is None else Light(light),
+            breached_at=maybe_instant(breached_at),
+        ),
+        next_check_at=maybe_instant(next_check_at),
+        idle_reason=idle_reason,
+        revision=revision,
+    )
+
+
+DELIVERY_FIELDS = (
+    "notice_key",
+    "case_key",
+    "obligation_id",
+    "policy",
+    "limit_id",
+    "instance",
+    "deadline_version",
+    "step",
+    "repetition",
+    "person",
+    "role",
+    "channel",
+    "say",
+    "why",
+    "at",
+    "facts",
+    "missed",
+    "expires_at",
+    "copy",
+    "policy_version",
+    "created_at",
+    "priority",
+    "state",
+    "not_before_at",
+)
+DELIVERY_COLUMNS = [
+    deliveries.c[name]
+    for name in (
+        "id",
+        *(name for name in DELIVERY_FIELDS if name != "priority"),
+        "attempts",
+        "reference",
+        "error",
+        "possible_duplicate",
+    )
+]
+
+
+def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: str, now: int) -> tuple[Any, ...]:
+    """The values of DELIVERY_FIELDS of a new delivery. Copies go out after the rest."""
+    return (
+        notice.key,
+        notice.case_key,
+        obligation_id,
+        notice.policy,
+        notice.limit,
+        notice.instance,
+        notice.deadline_version,
+        notice.step,
+        notice.repeat,
+        notice.person,
+        notice.role,
+        notice.channel,
+        notice.say,
+        notice.why.value,
+        micros(notice.at),
+        codec.encode(dict(notice.facts)),
+        codec.encode(notice.missed),
+        maybe_micros(notice.expires_at),
+        notice.copy,
+        policy_version,
+        now,
+        1 if notice.copy else 0,
+        DeliveryState.PENDING.value,
+        now,
+    )
+
+
+def delivery(row: sa.Row[Any]) -> Delivery:
+    """A row of DELIVERY_COLUMNS."""
+    (
+        identity,
+        notice_key,
+        case_key,
+        obligation_id,
+        policy,
+        limit,
+        instance,
+        deadline_version,
+        step,
+        repetition,
+        person,
+        role,
+        channel,
+        say,
+        why,
+        at,
+        facts,
+        missed,
+        expires_at,
+        copy,
+        policy_version,
+        created_at,
+        state,
+        not_before_at,
+        attempts,
+        reference,
+        error,
+        possible_duplicate,
+    ) = row
+    return Delivery(
+        id=identity,
+        notice=Notice(
+            key=notice_key,
+            case_key=case_key,
+            policy=policy,
+            limit=limit,
+            deadline_version=deadline_version,
+            step=step,
+            repeat=repetition,
+            person=person,
+            role=role,
+            channel=channel,
+            say=say,
+            why=Why(why),
+            at=instant(at),
+            instance=instance,
+            facts=codec.decode_fields(codec.decode(facts)),
+            missed=() if missed == "[]" else tuple(codec.decode(missed)),
+            expires_at=maybe_instant(expires_at),
+            copy=bool(copy),
+        ),
+        state=DeliveryState(state),
+        attempts=attempts,
+        not_before_at=instant(not_before_at),
+        created_at=instant(created_at),
+        policy_version=policy_version,
+        reference=reference,
+        error=error,
+        possible_duplicate=bool(possible_duplicate),
+        obligation_id=obligation_id,
+    )

@@ -1,0 +1,243 @@
+"""The tables. An instant is a whole number of microseconds since 1970 in UTC: exact, indexable, the same everywhere.
+
+(Readable in SQL: `to_timestamp(at / 1e6)` in PostgreSQL, `datetime(at / 1000000, 'unixepoch')` in SQLite.)
+Keys are compared byte by byte (`COLLATE "C"`), so that their order is the same in both databases and in Python.
+JSON is text that we encode ourselves: compact, keys sorted, Chinese as it is.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # only INTEGER counts up by itself in SQLite
+_KEY = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+_INSTANT = sa.BigInteger()
+
+
+def _text(name: str, *, key: bool = False, null: bool = False, default: str | None = None) -> sa.Column[str]:
+    return sa.Column(name, _KEY if key else sa.Text(), nullable=null, server_default=default)
+
+
+def _instant(name: str, *, null: bool = False) -> sa.Column[int]:
+    return sa.Column(name, _INSTANT, nullable=null)
+
+
+def _flag(name: str) -> sa.Column[bool]:
+    return sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false())
+
+
+def _number(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer(), nullable=False, server_default="0")
+
+
+def _identity(name: str = "id") -> sa.Column[int]:
+    return sa.Column(name, _ID, primary_key=True, autoincrement=True)
+
+
+# Predicates of partial indexes. A query must say them word for word, or SQLite will not use the index.
+UNCLAIMED_OPEN = sa.text("state = 'open' AND claimed_by IS NULL AND next_check_at IS NOT NULL")
+CLAIMED = sa.text("claimed_by IS NOT NULL")
+UNACCOUNTED = sa.text("state = 'open' AND next_check_at IS NULL AND idle_reason IS NULL")
+WAITING = sa.text("state IN ('pending', 'retrying', 'in_doubt')")
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    _identity("epoch"),
+    _text("node"),
+    sa.Column("pid", sa.BigInteger(), nullable=False),
+    _text("state"),  # alive | closed | dead
+    _instant("opened_at"),
+    _instant("beat_at"),
+    _instant("ended_at", null=True),
+    sqlite_autoincrement=True,  # an epoch is never given twice
+)
+
+bookmarks = sa.Table("bookmarks", metadata, sa.Column("name", sa.Text(), primary_key=True), _text("value"))
+
+cases = sa.Table(
+    "cases",
+    metadata,
+    sa.Column("key", _KEY, primary_key=True),
+    _text("fingerprint"),
+    _text("facts"),
+    _instant("read_at"),
+    _flag("open"),
+    _flag("gone"),
+)
+
+first_handlers = sa.Table(
+    "first_handlers",
+    metadata,
+    sa.Column("case_key", _KEY, primary_key=True),
+    _text("unit", null=True),
+    _text("official", null=True),
+    _instant("frozen_at"),
+    _text("milestone"),
+    _instant("recorded_at"),
+)
+
+first_handler_conflicts = sa.Table(
+    "first_handler_conflicts",
+    metadata,
+    sa.Column("case_key", _KEY, primary_key=True),
+    sa.Column("claim", _KEY, primary_key=True),
+    _instant("recorded_at"),
+)
+
+obligations = sa.Table(
+    "obligations",
+    metadata,
+    _identity(),
+    _text("case_key", key=True),
+    _text("policy"),
+    _text("limit_id"),
+    _text("instance"),
+    _text("policy_version"),
+    _number("deadline_version"),
+    _text("state"),
+    _instant("start_at"),
+    _instant("nominal_due_at"),
+    _instant("legal_due_at"),
+    _instant("platform_due_at", null=True),
+    _flag("start_assumed"),
+    _flag("provisional"),
+    _flag("extended"),
+    _instant("done_at", null=True),
+    _text("decided_until"),
+    _text("light", null=True),
+    _instant("breached_at", null=True),
+    _instant("next_check_at", null=True),
+    _text("idle_reason", null=True),
+    _number("revision"),
+    sa.Column("claimed_by", sa.BigInteger(), nullable=True),
+    sa.UniqueConstraint("case_key", "policy", "limit_id", "instance"),
+)
+sa.Index(
+    "ix_obligations_due",
+    obligations.c.next_check_at,
+    obligations.c.id,
+    sqlite_where=UNCLAIMED_OPEN,
+    postgresql_where=UNCLAIMED_OPEN,
+)
+sa.Index("ix_obligations_claimed", obligations.c.claimed_by, sqlite_where=CLAIMED, postgresql_where=CLAIMED)
+sa.Index("ix_obligations_unaccounted", obligations.c.id, sqlite_where=UNACCOUNTED, postgresql_where=UNACCOUNTED)
+sa.Index("ix_obligations_counts", obligations.c.state, obligations.c.light)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    _identity(),
+    _text("notice_key", key=True),
+    _text("case_key", key=True),
+    sa.Column("obligation_id", sa.BigInteger(), nullable=True),
+    _text("policy"),
+    _text("limit_id"),
+    _text("instance"),
+    _number("deadline_version"),
+    _text("step"),
+    _number("repetition"),
+    _text("person"),
+    _text("role"),
+    _text("channel"),
+    _text("say"),
+    _text("why"),
+    _instant("at"),
+    _text("facts"),
+    _text("missed"),
+    _instant("expires_at", null=True),
+    _flag("copy"),
+    _text("policy_version"),
+    _instant("created_at"),
+    _number("priority"),  # smaller goes first among notices of the same moment
+    _text("state"),
+    _instant("not_before_at"),
+    _number("attempts"),
+    _text("reference", default=""),
+    _text("error", default=""),
+    _flag("possible_duplicate"),
+    _text("cancel_reason", null=True),  # asked for while a worker had it
+    sa.Column("claimed_by", sa.BigInteger(), nullable=True),
+    sa.UniqueConstraint("notice_key"),
+)
+sa.Index(
+    "ix_deliveries_waiting",
+    deliveries.c.not_before_at,
+    deliveries.c.priority,
+    deliveries.c.id,
+    sqlite_where=WAITING,
+    postgresql_where=WAITING,
+)
+sa.Index("ix_deliveries_claimed", deliveries.c.claimed_by, sqlite_where=CLAIMED, postgresql_where=CLAIMED)
+sa.Index("ix_deliveries_obligation_id", deliveries.c.obligation_id)
+sa.Index("ix_deliveries_case_key", deliveries.c.case_key)
+sa.Index("ix_deliveries_counts", deliveries.c.state, deliveries.c.channel)
+
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    _identity(),
+    _text("case_key", key=True),
+    _number("seq"),
+    _instant("at"),
+    _text("kind"),
+    _text("actor"),
+    _text("body"),
+    _text("previous"),
+    _text("hash"),
+    sa.UniqueConstraint("case_key", "seq"),
+    sqlite_autoincrement=True,  # seals cover ranges of ids
+)
+
+heads = sa.Table("heads", metadata, sa.Column("case_key", _KEY, primary_key=True), _number("seq"), _text("hash"))
+
+seals = sa.Table(
+    "seals",
+    metadata,
+    _identity(),
+    _instant("at"),
+    sa.Column("last_id", sa.BigInteger(), nullable=False),
+    sa.Column("row_count", sa.BigInteger(), nullable=False),
+    _text("previous"),
+    _text("root"),
+    sqlite_autoincrement=True,
+)
+
+directory = sa.Table(
+    "directory",
+    metadata,
+    sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
+    _text("people"),
+    _instant("read_at"),
+)
+
+rows_set_aside = sa.Table(
+    "rows_set_aside", metadata, _identity(), _text("entity"), _text("row_key"), _text("reason"), _instant("at")
+)
+
+policy_versions = sa.Table(
+    "policy_versions",
+    metadata,
+    sa.Column("version", sa.Text(), primary_key=True),
+    _text("files"),
+    _instant("since_at"),
+)
+
+beats = sa.Table(
+    "beats",
+    metadata,
+    sa.Column("job", sa.Text(), primary_key=True),
+    sa.Column("node", sa.Text(), primary_key=True),
+    _instant("last_ok_at", null=True),
+    _text("last_error", default=""),
+    _instant("last_error_at", null=True),
+)
