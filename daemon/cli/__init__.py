@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.output import speak
+from daemon.cli.output import EXIT_USAGE, speak
 
 if TYPE_CHECKING:
     from policies.text import Text
+
+click.UsageError.exit_code = EXIT_USAGE  # not click's own 2: systemd is told not to restart on 64
 
 # command -> (module, attribute, one line of help in both languages)
 COMMANDS: dict[str, tuple[str, str, str, str]] = {

@@ -1,0 +1,273 @@
+"""One daemon from start to end: open, tell systemd, keep the rhythm, reload, drain, leave.
+
+    load settings -> open node -> READY=1 -> jobs … -> SIGTERM -> drain -> close
+    SIGHUP          read the configuration again; a broken one is refused and the old one goes on
+    SIGTERM/SIGINT  finish what is on the wire, then leave; a second one leaves at once
+    Fenced          another node has taken over: leave without claiming anything more, exit 75
+
+The watchdog is fed only while the audit proves that no open obligation is forgotten and every job is fresh.
+What is heavy (databases, templates, channels) is imported when the daemon opens, not with this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from daemon import telemetry
+from daemon.errors import DaemonError, Fenced, SettingsError
+from daemon.notify import ServiceNotifier
+from daemon.scheduler import Job, Rhythm
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from daemon.clock import Clock
+    from daemon.settings import Configuration, ScheduleSettings
+    from daemon.store.values import Audit
+    from daemon.wiring import Node
+
+log = telemetry.logger(__name__)
+
+EXIT_AT_ONCE = 128 + signal.SIGTERM  # what a shell shows for a process ended by SIGTERM
+HEARTBEAT_EVERY = timedelta(seconds=5)  # a worker counts as dead after 30 s of silence
+BURY_EVERY = timedelta(seconds=15)
+PROOF_GRACE = timedelta(minutes=5)  # how long the audit may find something before the watchdog starves
+LOOK_EVERY = 30.0  # seconds between two looks at our own health when no watchdog asks for more
+DRAIN_FOR = 45.0  # seconds to finish what is under way; below TimeoutStopSec of the unit
+START_WITHIN = 120.0
+
+
+async def run(configuration_path: Path, clock: Clock) -> int:
+    """Run until told to stop; returns the exit code.
+
+    Raises:
+        DaemonError: it could not start (settings, schema, a database that is away); nothing is left open.
+    """
+    notifier = ServiceNotifier()
+    notifier.extend_timeout(START_WITHIN)
+    async with AsyncExitStack() as cleanups:
+        configuration = await asyncio.to_thread(_load, configuration_path)
+        node = await asyncio.to_thread(_open, configuration, clock)
+        cleanups.push_async_callback(_close, node)
+        return await Process(node, configuration_path, clock, notifier).run()
+
+
+def _load(path: Path) -> Configuration:
+    from daemon.settings import load  # noqa: PLC0415 - see the module's docstring
+
+    return load(path)
+
+
+def _open(configuration: Configuration, clock: Clock) -> Node:
+    from daemon.wiring import open_node  # noqa: PLC0415 - see the module's docstring
+
+    return open_node(configuration, clock)
+
+
+async def _close(node: Node) -> None:
+    try:
+        await node.close()
+    except Exception:
+        log.exception(telemetry.CLEANUP_FAILED)
+
+
+class Proof:
+    """The audit's verdict over time: broken only when it finds something for longer than the grace, without progress.
+
+    Right after a start or an outage many checks are late at once; as long as their number falls, work is being done.
+    """
+
+    def __init__(self) -> None:
+        self._worst: int | None = None
+        self._broken_since: datetime | None = None
+        self.last: Audit | None = None
+
+    def take(self, audit: Audit, now: datetime) -> None:
+        """Take the latest audit."""
+        self.last = audit
+        wrong = audit.unaccounted + audit.overdue_checks
+        if wrong == 0:
+            self._broken_since, self._worst = None, None
+        elif self._broken_since is None or self._worst is None or wrong < self._worst:
+            self._broken_since, self._worst = now, wrong
+
+    def holds(self, now: datetime) -> bool:
+        """Whether every open obligation is known to have a next step or a reason for none."""
+        return self._broken_since is None or now - self._broken_since <= PROOF_GRACE
+
+
+class Process:
+    """A running daemon around an open node."""
+
+    def __init__(self, node: Node, configuration_path: Path, clock: Clock, notifier: ServiceNotifier) -> None:
+        self._node = node
+        self._path = configuration_path
+        self._clock = clock
+        self._notifier = notifier
+        self._proof = Proof()
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._fenced = False
+        self._withheld = False
+        self._rhythm = Rhythm(
+            jobs_of(node, self._audit, node.configuration.settings.schedule),
+            clock,
+            node.name,
+            self._record,
+            self._step_down,
+        )
+
+    async def run(self) -> int:
+        """Until told to stop; returns the exit code."""
+        self._catch_signals()
+        self._rhythm.start()
+        self._notifier.ready(self._status())
+        log.info(telemetry.STARTED, epoch=self._node.epoch, node=self._node.name, version=self._version())
+        sides = [asyncio.create_task(self._watch()), asyncio.create_task(self._reload_when_asked())]
+        try:
+            await self._stop.wait()
+        finally:
+            for side in sides:
+                side.cancel()
+            await asyncio.gather(*sides, return_exceptions=True)
+        await self._leave()
+        return Fenced.exit_code if self._fenced else 0
+
+    # --- signals ---------------------------------------------------------------------------------------
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+
+    def _asked_to_stop(self) -> None:
+        if self._stop.is_set():
+            log.warning(telemetry.STOPPED_AT_ONCE)
+            sys.stdout.flush()
+            os._exit(EXIT_AT_ONCE)  # what is on the wire becomes in doubt and is settled by the next start
+        self._stop.set()
+
+    def _step_down(self) -> None:
+        self._fenced = True
+        log.error(telemetry.FENCED, epoch=self._node.epoch)
+        self._stop.set()
+
+    async def _leave(self) -> None:
+        self._notifier.stopping("正在停止：等待已发出的消息")
+        self._notifier.extend_timeout(DRAIN_FOR + 10)
+        log.info(telemetry.STOPPING)
+        ended, drained = await asyncio.gather(
+            self._rhythm.stop(DRAIN_FOR), self._node.drain(DRAIN_FOR), return_exceptions=True
+        )
+        in_order = ended is True and drained is None
+        log.info(telemetry.STOPPED, in_order=in_order)
+
+    # --- configuration ---------------------------------------------------------------------------------
+
+    async def _reload_when_asked(self) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            self._notifier.reloading("正在重新载入配置")
+            refused = await self._reload_once()
+            self._notifier.ready(f"新配置有误，沿用原配置：{refused}" if refused else self._status())
+
+    async def _reload_once(self) -> str:
+        """Put the configuration on disk in force; why it was refused, or nothing."""
+        try:
+            new = await asyncio.to_thread(_load, self._path)
+            later = _needs_restart(self._node.configuration, new)
+            await self._node.reload(new)
+        except DaemonError as error:
+            problems = error.problems if isinstance(error, SettingsError) else ()
+            told = [problem.zh for problem in (*problems, error.message)]
+            log.error(telemetry.RELOAD_REFUSED, problems=told)  # noqa: TRY400 - the sentences say all
+            return error.message.zh
+        except Exception as error:
+            log.exception(telemetry.RELOAD_REFUSED)
+            return type(error).__name__
+        log.info(telemetry.RELOADED, version=self._version(), needs_restart=later)
+        return ""
+
+    # --- health ----------------------------------------------------------------------------------------
+
+    async def _audit(self) -> None:
+        audit = await self._node.audit()
+        now = self._clock.now()
+        self._proof.take(audit, now)
+        if audit.unaccounted or audit.overdue_checks:
+            log.warning(telemetry.AUDIT_BROKEN, unaccounted=audit.unaccounted, overdue=audit.overdue_checks)
+        self._notifier.status(self._status())
+
+    async def _record(self, job: str, now: datetime, error: str) -> None:
+        await asyncio.to_thread(self._node.store.beat, job, self._node.name, now, error)
+
+    async def _watch(self) -> None:
+        """Feed the watchdog while all is well; otherwise say why not, once."""
+        every = self._notifier.feed_every or LOOK_EVERY
+        while True:
+            self._look()
+            await asyncio.sleep(every)
+
+    def _look(self) -> None:
+        now = self._clock.now()
+        stale = self._rhythm.stale(now)
+        if self._proof.holds(now) and not stale:
+            self._notifier.alive()
+            if self._withheld:
+                log.info(telemetry.WATCHDOG_RESUMED)
+            self._withheld = False
+        elif not self._withheld:
+            self._withheld = True
+            log.error(telemetry.WATCHDOG_WITHHELD, stale_jobs=list(stale), proof=self._proof.holds(now))
+
+    def _version(self) -> str:
+        return self._node.configuration.version[:12]
+
+    def _status(self) -> str:
+        audit = self._proof.last
+        if audit is None:
+            return f"已启动；策略版本 {self._version()}"
+        found = audit.unaccounted + audit.overdue_checks
+        verdict = "正常运行" if found == 0 else f"注意：{found} 项时限未按时检查"
+        return (
+            f"{verdict}；在办时限 {audit.open} 项，待发 {audit.pending} 条，存疑 {audit.in_doubt} 条；"
+            f"策略版本 {self._version()}"
+        )
+
+
+def jobs_of(node: Node, audit: Callable[[], Awaitable[None]], schedule: ScheduleSettings) -> tuple[Job, ...]:
+    """All periodic jobs, with the longest run each may take.
+
+    A time-out is for a call that hangs, not for much work: cancelling a pump leaves messages in doubt, and the first
+    reading of a large database takes its time. The others wait for the same threads.
+    """
+    long, usual = timedelta(hours=4), timedelta(minutes=30)
+    return (
+        Job("heartbeat", HEARTBEAT_EVERY, usual, node.heartbeat),
+        Job("sync", _seconds(schedule.sync), usual, node.sync),
+        Job("tick", _seconds(schedule.tick), usual, node.tick),
+        Job("pump", _seconds(schedule.pump), long, node.pump),
+        Job("audit", _seconds(schedule.audit), usual, audit),
+        Job("bury", BURY_EVERY, usual, node.bury),
+        Job("full_sync", _seconds(schedule.full_sync), long, node.full_sync, at_start=False),
+        Job("seal", _seconds(schedule.seal), usual, node.seal, at_start=False),
+    )
+
+
+def _seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+def _needs_restart(old: Configuration, new: Configuration) -> list[str]:
+    """What changed but only counts after a restart: the databases and the rhythm stay open over a reload."""
+    parts = ("store", "source", "schedule")
+    return [part for part in parts if getattr(old.settings, part) != getattr(new.settings, part)]
