@@ -75,6 +75,8 @@ FACTS = (
     "missed_count",
     "extended",
     "ladder",
+    "instead_of",
+    "instead_of_title",
 )
 NO_FACTS: dict[str, Any] = dict.fromkeys(FACTS)
 
@@ -91,6 +93,14 @@ DOCUMENT_TITLES = {
     "urging_note": Text("催办单", "urging note"),
     "supervision_note": Text("督办单", "supervision note"),
     "bulletin": Text("情况通报", "bulletin"),
+}
+STEP_TITLES = {
+    "assigned": Text("新办通知", "assignment"),
+    UNACKNOWLEDGED: Text("督促签收", "call for acknowledgement"),
+    "remind": Text("到期提醒", "reminder"),
+    "today": Text("当日预警", "due-day warning"),
+    "urge": Text("催办", "urging"),
+    "bulletin": Text("提请通报", "bulletin"),
 }
 COLOURS = {"green": "#2e7d32", "yellow": "#b28704", "orange": "#d9680b", "red": "#c62828"}
 LIGHT_TITLES = {
@@ -199,11 +209,13 @@ class Renderer:
         *,
         possible_duplicate: bool = False,
         as_of: datetime | None = None,
+        decided_at: datetime | None = None,
     ) -> Message:
         """The message of that notice to that official over that kind of channel (`sms`, `email`).
 
-        `as_of` is when the facts were last read, given only while the shared database is away. All dates are worked
-        out as of `notice.at`, so that writing the message again gives the same bytes.
+        `as_of` is when the facts were last read, given only while the shared database is away. `decided_at` is when
+        the notice was decided, later than `notice.at` if its step was missed; left out, it is `notice.at`. Never the
+        present: writing the message again gives the same bytes.
 
         Raises:
             RenderError: no template, a mistake in it, or no address of that kind.
@@ -219,7 +231,8 @@ class Renderer:
             )
         ladder = notice.facts.get("ladder")
         words = self._find(ladder if isinstance(ladder, str) else STANDARD, notice.say, channel_kind)
-        context = self._context(notice, official, possible_duplicate=possible_duplicate, as_of=as_of)
+        decided_at = decided_at or notice.at
+        context = self._context(notice, official, decided_at, possible_duplicate=possible_duplicate, as_of=as_of)
         text = self._fill(words.text, context)
         subject = html = ""
         if channel_kind == "sms":
@@ -233,7 +246,7 @@ class Renderer:
             key=notice.key,
             to=address,
             text=text,
-            at=notice.at,
+            at=decided_at,
             to_name=context["to_name"],
             subject=subject,
             html=html,
@@ -343,14 +356,20 @@ class Renderer:
         )
 
     def _context(
-        self, notice: Notice, official: Official, *, possible_duplicate: bool, as_of: datetime | None
+        self,
+        notice: Notice,
+        official: Official,
+        decided_at: datetime,
+        *,
+        possible_duplicate: bool,
+        as_of: datetime | None,
     ) -> dict[str, Any]:
         """All words a template may use: the facts, and what is said of them in the reader's language."""
         language = self._language
         context = NO_FACTS.copy()
         for name, value in notice.facts.items():
             context[name] = _single_line(value) if isinstance(value, str) else value
-        now = notice.at.astimezone(self._zone)
+        now = decided_at.astimezone(self._zone)
         due_at = self._instant(context["due_at"]) or now
         legal_at = self._instant(context["legal_due"]) or due_at
         platform_at = self._instant(context["platform_due"])
@@ -388,7 +407,7 @@ class Renderer:
             two_limits=platform_at is not None and platform_at.date() != legal_at.date(),
             started=self._full(self._instant(context["start_at"])),
             document=_say(DOCUMENT_TITLES, context["issue"], language) if context["issue"] else "",
-            missed=[_single_line(step) for step in notice.missed],
+            missed=[_rung(name, language) for name in notice.missed],
             caught_up=notice.why is Why.CAUGHT_UP,
             fell_upward=notice.why in FALLEN,
             sent_at=self._full(now) + f" {now:%H:%M}",
@@ -405,9 +424,9 @@ class Renderer:
         say = self._language
         mark = provisional_mark(say) if facts["provisional"] else ""
         due = self._day(due_at) + mark
-        if now > legal_at:
+        if _is_overdue(facts, now, legal_at):
             return self._overdue(facts, now, due_at, legal_at, mark)
-        if now > due_at:
+        if now > due_at or facts["light"] == "red":
             legal = self._day(legal_at) + mark
             left = _either(say, f"已过平台期限，法定期限{legal}", f"platform limit passed, legal limit {legal}")
             deadline = _either(
@@ -425,7 +444,7 @@ class Renderer:
         self, facts: Mapping[str, Any], now: datetime, due_at: datetime, legal_at: datetime, mark: str
     ) -> _Standing:
         say = self._language
-        amount = _passed(facts, now, due_at, legal_at, say)
+        amount = _passed(facts, now, legal_at, say)
         left = _either(say, f"已超期{amount}", f"overdue{amount and ' by '}{amount}")
         legal = self._day(legal_at) + mark
         if due_at.date() == legal_at.date():
@@ -499,17 +518,29 @@ def _single_line(value: str) -> str:
     return "".join(character if character.isprintable() else " " for character in value)
 
 
-def _passed(facts: Mapping[str, Any], now: datetime, due_at: datetime, legal_at: datetime, language: Language) -> str:
-    """By how much the legal limit has passed.
-
-    The working days among the facts count from the earlier limit; where that is the platform's, natural days since
-    the legal one are given, so that nobody is told more than the law says.
-    """
+def _is_overdue(facts: Mapping[str, Any], now: datetime, legal_at: datetime) -> bool:
+    """Whether the legal limit has passed, as the decision saw it."""
     working = facts["overdue_days"]
-    if isinstance(working, int) and working > 0 and due_at.date() == legal_at.date():
+    return working > 0 if isinstance(working, int) else now > legal_at
+
+
+def _passed(facts: Mapping[str, Any], now: datetime, legal_at: datetime, language: Language) -> str:
+    """By how much the legal limit has passed."""
+    working = facts["overdue_days"]
+    if isinstance(working, int):
         return _either(language, f"{working}个工作日", f"{working} working day(s)")
     days = (now.date() - legal_at.date()).days
     return _either(language, f"{days}天", f"{days} day(s)") if days > 0 else ""
+
+
+def _rung(name: str, language: Language) -> str:
+    """A missed step in words: `urge#2` is the second return of the step `urge`."""
+    step, _, returned = _single_line(name).partition("#")
+    base, _, rest = step.partition(".")
+    title = _say(STEP_TITLES, UNACKNOWLEDGED if rest == UNACKNOWLEDGED else base, language)
+    if not returned.isdigit():
+        return title
+    return title + _either(language, f"（第{int(returned) + 1}次）", f" (no. {int(returned) + 1})")
 
 
 def _is_html(name: str | None) -> bool:
@@ -587,7 +618,7 @@ def _samples(policy: Policy, ladder: str, say: str) -> Iterator[Notice]:
             {"light": "orange", "days_left": 0, "role": "section_head", "role_title": "科室负责人"},
             {},
         ),
-        (timedelta(hours=-6), {"platform_due": platform, "due_at": platform, "overdue_days": 1}, {}),
+        (timedelta(hours=-6), {"platform_due": platform, "due_at": platform, "light": "red"}, {}),
         (timedelta(days=7), late | {"issue": "urging_note"}, {"copy": True}),
         (timedelta(days=7), late | {"missed_count": 1}, {"missed": ("remind",), "why": Why.CAUGHT_UP}),
     ):

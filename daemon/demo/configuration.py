@@ -52,6 +52,7 @@ class DemoFolder:
         self.store = folder / "store.db"
         self.mails = folder / "mails"
         self.texts = folder / "texts"
+        self.log = folder / "duban.log"
         self.configuration = folder / "config" / "duban.yaml"
 
     def create(self) -> None:

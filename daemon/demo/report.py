@@ -166,6 +166,7 @@ class Report:
             (Text(f"短信 {sent['sms']} 条", f"{sent['sms']} texts"), folder.texts / "texts.jsonl"),
             (Text("共享数据库（样本）", "the shared database (sample)"), folder.shared_database),
             (Text("duban 自己的库", "duban's own store"), folder.store),
+            (Text("日志", "log"), folder.log),
             (Text("配置", "configuration"), folder.configuration.parent),
         ):
             console.print(f"  {words.say(self._language)}: {place}", highlight=False, markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from daemon import settings, wiring
+from daemon import settings, telemetry, wiring
 from daemon.clock import ManualClock
 from daemon.demo.database import SharedDatabase
 from daemon.demo.life import ENDS_AT, STARTS_AT, ZONE, life
@@ -64,6 +64,7 @@ class Demo:
             mail = stack.enter_context(LocalServer("daemon.demo.mail_server", self._folder.mails))
             sms = stack.enter_context(LocalServer("daemon.demo.sms_gateway", self._folder.texts))
             database = stack.enter_context(SharedDatabase(self._folder.shared_database, life(self._seed)))
+            telemetry.set_up(stack.enter_context(self._folder.log.open("w", encoding="utf-8")))
             database.apply_until(STARTS_AT)
             self._folder.write_configuration(mail.port, sms.port, self._language)
             configuration = settings.load(self._folder.configuration)

@@ -107,7 +107,11 @@ def test_a_rare_character_counts_two_units() -> None:
     assert sms_units("𠮷") == 2
 
 
-PLATFORM_FIRST: dict[str, Scalar] = {"platform_due": "2026-10-02T10:00:00+08:00", "due_at": "2026-10-02T10:00:00+08:00"}
+PLATFORM_FIRST: dict[str, Scalar] = {
+    "light": "red",
+    "platform_due": "2026-10-02T10:00:00+08:00",
+    "due_at": "2026-10-02T10:00:00+08:00",
+}
 
 
 @pytest.mark.parametrize(
@@ -117,8 +121,8 @@ PLATFORM_FIRST: dict[str, Scalar] = {"platform_due": "2026-10-02T10:00:00+08:00"
         (DUE + timedelta(hours=9), {"overdue_days": 1}, "10月8日到期，已超期1个工作日"),
         (DUE - timedelta(days=1), {"days_left": 0}, "余1天，期间无工作日"),
         (DUE - timedelta(hours=20), {"due_at": "2026-10-08T17:30:00+08:00"}, "今日（10月8日17:30）到期"),
-        (DUE, PLATFORM_FIRST | {"overdue_days": 1}, "平台期限10月2日10:00已过，法定期限10月8日"),
-        (DUE + timedelta(days=2), PLATFORM_FIRST | {"overdue_days": 4}, "法定期限10月8日，已超期2天"),
+        (DUE, PLATFORM_FIRST, "平台期限10月2日10:00已过，法定期限10月8日"),
+        (DUE + timedelta(days=1), PLATFORM_FIRST | {"overdue_days": 1}, "法定期限10月8日，已超期1个工作日"),
     ],
 )
 def test_overdue_is_said_only_once_the_legal_limit_has_passed(
@@ -154,10 +158,29 @@ def test_copy_resend_and_stale_facts_are_marked() -> None:
 
 def test_steps_missed_in_an_outage_are_listed() -> None:
     """One mail after an outage names what was not sent at its time."""
-    late = replace(notice(), missed=("提醒（9月28日）", "预警（9月30日）"), why=Why.CAUGHT_UP)
+    late = replace(notice(), missed=("remind", "assigned.unacknowledged", "urge#2"), why=Why.CAUGHT_UP)
     mail = renderer().render(late, OFFICIAL, "email")
-    assert "提醒（9月28日）" in mail.text
-    assert "预警（9月30日）" in mail.html
+    for words in ("到期提醒", "督促签收", "催办（第3次）"):
+        assert words in mail.text
+        assert words in mail.html
+
+
+def test_a_step_sent_late_says_where_the_limit_stands_when_it_was_decided() -> None:
+    """The due-day step decided after an outage speaks of what is overdue by then and bears that date."""
+    late = notice(DUE - timedelta(hours=15), say="today", overdue_days=2, light="red")
+    decided_at = DUE + timedelta(days=2)
+    message = renderer().render(late, OFFICIAL, "sms", decided_at=decided_at)
+    assert "10月8日到期，已超期2个工作日" in message.text
+    assert message.at == decided_at
+
+
+def test_who_stands_in_for_whom_is_said() -> None:
+    """A leader who gets it for a vacant post below reads so."""
+    mail = renderer().render(
+        replace(notice(instead_of="section_head", instead_of_title="科室负责人"), why=Why.VACANT), OFFICIAL, "email"
+    )
+    assert "科室负责人空缺或无法送达，按规定转报上一级" in mail.text
+    assert "科室负责人空缺或无法送达" in mail.html
 
 
 @pytest.mark.parametrize("say", SAYS)
