@@ -27,6 +27,7 @@ from daemon.source.connection import open_engine, reading
 from daemon.source.people import read_directory
 from daemon.source.rights import Rights, refuse_writable, rights_of
 from daemon.source.rows import AS_IT_CAME, RowReader, fetch, native, select_from
+from daemon.source.survey import EntitySurvey, survey
 from daemon.source.values import BadValue, Reading, key_text
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from daemon.mapping import SourceMapping
     from daemon.source.rows import Row
+    from daemon.source.survey import Progress
     from policies.model import Case, Directory, Official
 
 KEYS_PER_PAGE = 20_000
@@ -80,6 +82,10 @@ class DatabaseSource(Source):
         rights = self.rights()
         refuse_writable(rights, allowed=self._mapping.allow_writable)
         return rights
+
+    def survey(self, samples: int, progress: Progress) -> Iterator[EntitySurvey]:
+        """Every mapped entity and column, counted over all rows. Raises SourceUnavailable."""
+        return survey(self._engine, self._mapping, self._reading, samples, progress)
 
     # --- people ------------------------------------------------------------------------------------------
 
