@@ -82,7 +82,7 @@ class _Transport(AsyncHttpClient):  # type: ignore[misc]  # twilio ships no type
         self._exchange = exchange
         self._base_url = base_url.rstrip("/")
 
-    async def request(  # noqa: PLR0917  # inherited
+    async def request(  # inherited
         self,
         method: str,
         uri: str,

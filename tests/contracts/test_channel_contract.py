@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from channels.base import (
     Channel,
     Message,
@@ -41,7 +42,7 @@ class Stage:
     to: str
     texts: Callable[[], list[str]]
     identities: Callable[[], list[str]] = list
-    fail: Callable[[str], None] = lambda kind: None
+    fail: Callable[[str], None] = lambda _kind: None
     faults: tuple[str, ...] = ("temporary", "permanent", "unknown")
     hanging: asyncio.Event | None = None
     vanish: Callable[[], Any] | None = None
@@ -65,9 +66,14 @@ async def email_stage(_folder: Path, *, pipelining: bool = True) -> AsyncIterato
     async with smtp_server(pipelining=pipelining, password=SECRET) as server:
         channel = opened(
             "email",
-            **{"host": "127.0.0.1", "port": server.port, "encryption": "none", "login_without_encryption": True},
+            host="127.0.0.1",
+            port=server.port,
+            encryption="none",
+            login_without_encryption=True,
             **{"username": "duban", "password": SECRET, "from": {"name": "某市信访局", "address": "duban@example.com"}},
-            **{"connections": 2, "command_timeout": 1, "body_timeout": 1},
+            connections=2,
+            command_timeout=1,
+            body_timeout=1,
         )
         answers = {"temporary": ("RCPT", "451 4.3.0 reader@example.com later"), "unknown": ("BODY", DROP)}
         answers |= {"permanent": ("RCPT", "550 5.1.1 reader@example.com unknown"), "hang": ("BODY", HANG)}
@@ -132,7 +138,8 @@ async def twilio_stage(_folder: Path) -> AsyncIterator[Stage]:
         channel = opened(
             "twilio",
             **{"account_sid": ACCOUNT, "auth_token": TOKEN, "from": "+15005550006"},
-            **{"base_url": server.url, "timeout": 1},
+            base_url=server.url,
+            timeout=1,
         )
         answers: dict[str, Any] = {"temporary": twilio_error(20429, 429), "permanent": twilio_error(21211)}
         answers |= {"unknown": "drop", "hang": "hang"}

@@ -9,6 +9,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+
 from support.sms_gateway import Fault, FaultyServer
 
 if TYPE_CHECKING:
