@@ -106,15 +106,19 @@ def _read(path: Path) -> bytes:
             )
             raise _refused([_sentence(path, None, Problem((), message))], path)
         return path.read_bytes()
-    except FileNotFoundError:
-        problem = Problem((), Text("没有这个文件", "there is no such file"))
-    except IsADirectoryError:
-        problem = Problem((), Text("应为文件，实为文件夹", "expected a file, found a folder"))
-    except PermissionError:
-        problem = Problem((), Text("没有读取权限", "no permission to read it"))
     except OSError as error:
-        problem = Problem((), Text(f"读不了（{error.strerror}）", f"cannot be read ({error.strerror})"))
+        problem = Problem((), _why(error))
     raise _refused([_sentence(path, None, problem)], path)
+
+
+def _why(error: OSError) -> Text:
+    if isinstance(error, FileNotFoundError):
+        return Text("没有这个文件", "there is no such file")
+    if isinstance(error, IsADirectoryError):
+        return Text("应为文件，实为文件夹", "expected a file, found a folder")
+    if isinstance(error, PermissionError):
+        return Text("没有读取权限", "no permission to read it")
+    return Text(f"读不了（{error.strerror}）", f"cannot be read ({error.strerror})")
 
 
 def _decode(path: Path, content: bytes) -> str:
@@ -335,22 +339,43 @@ _SYNTAX: tuple[tuple[str, str, str], ...] = (
 
 
 def _syntax(error: yaml.YAMLError, text: str) -> tuple[Mark, Text, Text | None]:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     technical = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "?")
-    line, column = (mark.line, mark.column) if mark is not None else _unreadable(error, text)
+    line, column = _place(error, technical, text)
     lines = text.splitlines()
     row = lines[line] if line < len(lines) else ""
-    hint = Text("英文冒号“: ”不能用全角“：”代替", 'write ": ", not the full-width colon') if "：" in row else None
     if "\t" in row[: column + 1] and not row[:column].strip():
         return (
             (line + 1, column + 1),
             Text("缩进应用空格，这里是制表符（Tab）", "expected blanks as indentation, found a tab"),
             None,
         )
+    hint = _colon_hint([*lines[max(line - 1, 0) : line], row])
     for sign, zh, en in _SYNTAX:
         if sign in technical:
             return (line + 1, column + 1), Text(f"YAML 写法有误：{zh}", f"broken YAML: {en}"), hint
     return (line + 1, column + 1), Text(f"YAML 写法有误：{technical}", f"broken YAML: {technical}"), hint
+
+
+def _place(error: yaml.YAMLError, technical: str, text: str) -> Mark:
+    """Line and column (from 0): where the parser stumbled, or where the quotation that never ends begins."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None or "unexpected end of stream" in technical:
+        mark = getattr(error, "context_mark", None) or mark
+    return _unreadable(error, text) if mark is None else (mark.line, mark.column)
+
+
+_FULL_WIDTH_COLON = Text("英文冒号“: ”不能用全角“：”代替", 'write ": ", not the full-width colon')
+
+
+def _colon_hint(rows: list[str]) -> Text | None:
+    """The line that broke and the one above it: is there a colon that is none?"""
+    bare = [row.split(" #")[0] for row in rows]
+    if any("：" in row and ": " not in row for row in bare):
+        return _FULL_WIDTH_COLON
+    above = bare[0].strip()
+    if len(bare) > 1 and above and ":" not in above and above[0] not in "-#[{":
+        return Text("上一行缺少冒号", "the line above has no colon")
+    return None
 
 
 def _unreadable(error: yaml.YAMLError, text: str) -> Mark:
@@ -371,7 +396,7 @@ def _not_a_mapping(tree: object) -> Problem:
         return Problem((), expected + Text("，实为列表", ", found a list"))
     hint = None
     if isinstance(tree, str) and "：" in tree:
-        hint = Text("英文冒号“: ”不能用全角“：”代替", 'write ": ", not the full-width colon')
+        hint = _FULL_WIDTH_COLON
     return Problem((), expected + Text("，实为一个值", ", found one value"), hint)
 
 
@@ -433,10 +458,11 @@ class _Secrets:
         try:
             return SecretText(secret.read_text("utf-8").strip("\r\n"))
         except OSError as error:
+            why = _why(error)
             self._missing(
                 path,
-                f"读不了密钥文件 {secret}（{error.strerror}）",
-                f"cannot read the secret file {secret} ({error.strerror})",
+                f"读不了密钥文件 {secret}：{why.zh}",
+                f"cannot read the secret file {secret}: {why.en}",
             )
         except UnicodeDecodeError:
             self._missing(path, f"密钥文件 {secret} 不是 UTF-8 文本", f"the secret file {secret} is not UTF-8 text")

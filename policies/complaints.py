@@ -121,7 +121,7 @@ def _path_in(tree: object, loc: tuple[int | str, ...], kind: str) -> KeyPath:
             node = cast("Any", node)[part]
         elif (kind == "missing" and index == len(loc) - 1) or _is_default(node, part, kind):
             path.append(part)
-            node = None
+            node = {}
     return tuple(path)
 
 
@@ -248,7 +248,9 @@ def _problem(detail: ErrorDetails, path: KeyPath, model: type[BaseModel], hidden
 def _sentence(kind: str, context: Mapping[str, Any], value: object, technical: str) -> Text:
     if kind in _BOUNDS:
         name, zh, en = _BOUNDS[kind]
-        return expected_found(Text(zh.format(context.get(name)), en.format(context.get(name))), value)
+        bound = context.get(name)
+        bound = f"{bound:g}" if isinstance(bound, float) else bound
+        return expected_found(Text(zh.format(bound), en.format(bound)), value)
     if kind == "string_too_short" or (kind == "too_short" and value in ([], {}, ())):
         return Text("不能为空", "must not be empty")
     if kind in ("too_short", "too_long"):

@@ -12,12 +12,15 @@ import click
 from daemon.cli.output import config_option, json_option, language, no_traceback, say, speak, to_json
 from daemon.errors import SettingsError
 from daemon.settings import load
+from policies.duration import format_duration
+from policies.language import UNSET
 from policies.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from daemon.settings import Configuration
+    from policies.model import Limit
 
 OUR_PACKAGES = ("daemon", "channels", "policies")
 OUR_DISTRIBUTION = "duban"
@@ -111,14 +114,11 @@ def _print_tables(configuration: Configuration) -> None:
 
     contents = _contents(configuration)
     rows: list[tuple[str, str]] = []
-    for policy in contents["policies"]:
-        off = speak(f"；未启用：{'、'.join(policy['off'])}", f"; off: {', '.join(policy['off'])}")
-        ladders = ", ".join(f"{name} ({steps})" for name, steps in policy["ladders"].items())
-        rows += [
-            (speak("策略", "policy"), f"{policy['policy']}  {policy['title']}"),
-            (speak("  时限", "  limits"), f"{', '.join(policy['limits'])}{off if policy['off'] else ''}"),
-            (speak("  阶梯（梯级数）", "  ladders (steps)"), ladders),
-        ]
+    for policy in configuration.policies.policies.values():
+        ladders = ", ".join(f"{name} ({len(ladder.steps)})" for name, ladder in policy.ladders.items())
+        rows.append((speak("策略", "policy"), f"{policy.id}  {policy.title}"))
+        rows += [(speak("  时限", "  limit"), _limit_line(limit)) for limit in policy.limits]
+        rows.append((speak("  阶梯（梯级数）", "  ladders (steps)"), ladders))
     rows += [
         (speak("渠道", "channel"), f"{each['name']}  ({each['type']}, {each['kind']})") for each in contents["channels"]
     ]
@@ -133,6 +133,12 @@ def _print_tables(configuration: Configuration) -> None:
     console.print(table)
     good = "配置正确。" if language() == "zh" else "the configuration is right"
     console.print(good)
+
+
+def _limit_line(limit: Limit) -> str:
+    within = format_duration(limit.within, language()) if limit.within.amount else UNSET
+    off = "" if limit.enabled else speak("  （未启用）", "  (off)")
+    return f"{limit.id}  {limit.title}  {within}{off}"
 
 
 def _calendar_line(calendar: Mapping[str, Any]) -> str:

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from daemon.cli import main
+from daemon.cli.check import foreign_owners
+from support import bad_config
+
+SHIPPED = Path(__file__).resolve().parents[2] / "config"
+
+
+def check(configuration: Path, *options: str, language: str = "zh") -> Result:
+    """Run `duban check` as a reader of that language."""
+    runner = CliRunner(env={"DUBAN_LANG": language, "DUBAN_CONFIG": None, "COLUMNS": "120"})
+    return runner.invoke(main, ["check", "-c", str(configuration), *options])
+
+
+def test_a_right_configuration_is_shown_in_short() -> None:
+    """Exit 0, with what was loaded: limits on and off, ladders, channels, calendars, version."""
+    result = check(SHIPPED / "duban.yaml")
+    assert result.exit_code == 0
+    for part in (
+        "xinfang",
+        "finish  办结  60 日",
+        "未启用",
+        "standard (5)",
+        "(http, sms)",
+        "china",
+        "配置正确",
+    ):
+        assert part in result.stdout
+    assert result.stderr == ""
+
+
+def test_it_speaks_english_to_an_english_locale() -> None:
+    """The same table, in English."""
+    result = check(SHIPPED / "duban.yaml", language="en")
+    assert result.exit_code == 0
+    assert "policy version" in result.stdout
+    assert "the configuration is right" in result.stdout
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_mistake_of_every_file_is_listed(language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 78, all of them on standard error, then how many."""
+    case = bad_config.CORPUS / "several" / "every_file"
+    bad_config.assemble(case, tmp_path / "office")
+    monkeypatch.chdir(tmp_path / "office")
+    result = check(Path("duban.yaml"), language=language)
+    assert result.exit_code == 78
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert lines[:-1] == Path(f"{case}.{language}.txt").read_text("utf-8").splitlines()
+    assert lines[-1] == ("共 6 处错误。" if language == "zh" else "6 mistakes")
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    """No traceback reaches an administrator."""
+    result = check(tmp_path / "none.yaml")
+    assert result.exit_code == 78
+    assert result.stderr == f"{tmp_path}/none.yaml: 没有这个文件\n共 1 处错误。\n"
+
+
+def test_json_for_programs(tmp_path: Path) -> None:
+    """The same facts, right or wrong, with both languages of each problem."""
+    right = check(SHIPPED / "duban.yaml", "--json")
+    assert right.exit_code == 0
+    report = json.loads(right.stdout)
+    assert report["ok"] is True
+    assert report["policies"][0]["ladders"] == {"standard": 5, "sorting": 3, "short": 2}
+    wrong = check(tmp_path / "none.yaml", "--json")
+    assert wrong.exit_code == 78
+    report = json.loads(wrong.stdout)
+    assert report["ok"] is False
+    assert [sorted(problem) for problem in report["problems"]] == [["en", "zh"]]
+
+
+def test_templates_are_tried_too(tmp_path: Path) -> None:
+    """A policy that names a text nobody wrote is found before a message is due."""
+    shutil.copytree(SHIPPED, tmp_path / "config")
+    policy = tmp_path / "config" / "policies" / "xinfang.yaml"
+    policy.write_text(policy.read_text("utf-8").replace("say: today", "say: tomorrow", 1), "utf-8")
+    result = check(tmp_path / "config" / "duban.yaml")
+    assert result.exit_code == 78
+    assert "tomorrow.sms.txt" in result.stderr
+    assert "tomorrow.email.txt" in result.stderr
+
+
+def test_another_owner_of_our_package_names_is_reported() -> None:
+    """`daemon`, `channels` and `policies` are common words: two distributions would overwrite each other."""
+    owners = {"daemon": ["duban", "python-daemon"], "channels": ["channels"], "policies": ["duban"], "yaml": ["PyYAML"]}
+    found = [problem.zh for problem in foreign_owners(owners)]
+    assert len(found) == 2
+    assert "daemon 也被 python-daemon 占用" in found[0]
+    assert "channels 也被 channels 占用" in found[1]
+    assert foreign_owners({"daemon": ["duban"]}) == []
