@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 from support.servers import DatabaseServer, SharedServer
+
+from daemon.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,3 +60,42 @@ def mariadb_url(mariadb_server: DatabaseServer) -> Iterator[str]:
 def sqlite_url(tmp_path: Path) -> str:
     """The address of an SQLite file that is not there yet."""
     return f"sqlite:///{tmp_path / 'duban.sqlite'}"
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_server: DatabaseServer) -> Iterator[str]:
+    """The name of a PostgreSQL database with our tables, to be copied."""
+    url = postgresql_server.create_database()
+    Store.migrate(url)
+    yield str(sa.make_url(url).database)
+    postgresql_server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with our tables, to be copied."""
+    path = tmp_path_factory.mktemp("store") / "template.sqlite"
+    Store.migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh store with its tables, on each database in turn."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("migrated_sqlite")
+        shutil.copy(template, tmp_path / "duban.sqlite")
+        yield f"sqlite:///{tmp_path / 'duban.sqlite'}"
+        return
+    server: DatabaseServer = request.getfixturevalue("postgresql_server")
+    url = server.create_database(template=request.getfixturevalue("migrated_postgresql"))
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An open, empty store."""
+    opened = Store(store_url)
+    yield opened
+    opened.close()

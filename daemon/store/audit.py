@@ -38,7 +38,8 @@ def audit(connection: sa.Connection, now: datetime, grace: timedelta) -> Audit:
         connection.execute(sa.select(earliest_check).where(UNCLAIMED_OPEN)).scalar(),
         connection.execute(sa.select(earliest_check).where(CLAIMED)).scalar(),
     ]
-    waiting = dict(connection.execute(sa.select(d.state, count).where(WAITING).group_by(d.state)).tuples().all())
+    by_state = sa.select(d.state, count).where(WAITING).group_by(d.state)
+    waiting: dict[str, int] = {state: number for state, number in connection.execute(by_state)}  # noqa: C416 - a row is no pair
     oldest_pending = sa.select(sa.func.min(d.created_at)).where(WAITING, d.state != "in_doubt")
     return Audit(
         open=connection.execute(sa.select(count).where(o.state == "open")).scalar_one(),

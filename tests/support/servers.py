@@ -298,8 +298,8 @@ def _mariadb_program(name: str) -> str:
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if found is None:
         raise ServerMissingError(
-            f"没有 {name}：请运行 scripts/install-test-servers.sh（软件包 mariadb-server），或设置 DUBAN_TEST_MARIADB。\n"
-            f"{name} is missing: run scripts/install-test-servers.sh (package mariadb-server), or set DUBAN_TEST_MARIADB.\n"
+            f"没有 {name}：请运行 scripts/install-test-servers.sh（安装 mariadb-server），或设 DUBAN_TEST_MARIADB。\n"
+            f"{name} is missing: run scripts/install-test-servers.sh (mariadb-server), or set DUBAN_TEST_MARIADB.\n"
         )
     return found
 
