@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from policies.calendar import Calendar
 
 BUILT_IN_CALENDAR = "china"
+EXAMPLE = "-example"
 
 
 # --- the schema of duban.yaml -------------------------------------------------------------------------------
@@ -453,9 +454,11 @@ def _mapped_roles(mapping: SourceMapping) -> frozenset[str]:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
+    """The files of a folder that count: not hidden ones, and not the shipped `…-example.yaml`, there to be copied."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"} and path.name[0] != ".")
+    found = (path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"})
+    return sorted(path for path in found if path.name[0] != "." and not path.stem.endswith(EXAMPLE))
 
 
 # --- paths, URLs, people ------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def _path_in(tree: object, loc: tuple[int | str, ...], kind: str) -> KeyPath:
             node = cast("Any", node)[part]
         elif (kind == "missing" and index == len(loc) - 1) or _is_default(node, part, kind):
             path.append(part)
-            node = {}
+            node = dict[str, object]()
     return tuple(path)
 
 

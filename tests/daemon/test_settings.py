@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,22 @@ def test_the_shipped_configuration_is_right() -> None:
     assert limits["sort"].platform_due == "transfer_limit_at"
     assert limits["finish"].platform_due == "limit_at"
     assert all("信访工作条例第" in limit.basis for limit in limits.values())
+
+
+def test_the_shipped_examples_are_right_and_not_in_force(tmp_path: Path) -> None:
+    """`…-example.yaml` is not read until it is copied to another name; then it is a good policy, a good calendar."""
+    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    (tmp_path / "config" / "calendars").mkdir(exist_ok=True)
+    examples = sorted((tmp_path / "config").rglob("*-example.yaml"))
+    assert examples
+    before = load(tmp_path / "config" / "duban.yaml", {})
+    assert set(before.policies.policies) == {"xinfang"}
+    assert set(before.calendars) == {"china"}
+    for example in examples:
+        example.rename(example.with_name(example.name.replace("-example", "")))
+    after = load(tmp_path / "config" / "duban.yaml", {})
+    assert {"xinfang", "hotline"} == set(after.policies.policies)
+    assert len(after.calendars) + len(after.policies.policies) == 2 + len(examples)
 
 
 def test_defaults_and_paths(tmp_path: Path) -> None:
