@@ -33,6 +33,7 @@ DEFAULT_NONE = (
     "1900-01-01",
     "1970-01-01",
     "9999-12-31",
+    "infinity",
 )
 EPOCH_FORMATS = ("epoch", "epoch_ms")
 SORTABLE_FORMAT = re.compile(r"%Y\D?%m\D?%d(\D?%H(\D?%M(\D?%S(\.%f)?)?)?)?")

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import psycopg
 import sqlalchemy as sa
+from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, ProgrammingError, SQLAlchemyError
 
 from daemon.errors import SettingsError, SourceUnavailable
 from policies.text import Text
@@ -164,14 +166,53 @@ def unavailable(engine: sa.Engine, error: Exception) -> SourceUnavailable:
     )
 
 
-def tolerate_broken_text(connection: sa.Connection, error: Exception) -> bool:
-    """After a text that is not UTF-8 (SQLite): let this connection replace such bytes. True if that may help."""
+def tolerate(connection: sa.Connection, error: Exception | None = None) -> bool:
+    """Let this connection hand over what its driver cannot convert, as text: it is then one bad value, not the page.
+
+    With `error`, only if that may have been the cause. True if reading again may help. Concerns text that is not
+    UTF-8 on SQLite, and dates beyond Python's (infinity, before Christ) on PostgreSQL.
+    """
     driver = connection.connection.driver_connection
-    if not isinstance(driver, sqlite3.Connection) or NOT_UTF8 not in str(error):
-        return False
-    driver.text_factory = _replacing
-    return True
+    if isinstance(driver, sqlite3.Connection) and (error is None or NOT_UTF8 in str(error)):
+        driver.text_factory = _replacing
+        return True
+    if isinstance(driver, psycopg.Connection) and (error is None or isinstance(error, DataError)):
+        for name, loader in TOLERANT_LOADERS.items():
+            driver.adapters.register_loader(name, loader)
+        return True
+    return False
 
 
 def _replacing(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
+
+
+class _TolerantDate(DateLoader):
+    def load(self, data: Any) -> Any:  # noqa: ANN401 - as in the base class
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()
+
+
+class _TolerantTimestamp(TimestampLoader):
+    def load(self, data: Any) -> Any:  # noqa: ANN401 - as in the base class
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()
+
+
+class _TolerantTimestamptz(TimestamptzLoader):
+    def load(self, data: Any) -> Any:  # noqa: ANN401 - as in the base class
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()
+
+
+TOLERANT_LOADERS: dict[str, Any] = {
+    "date": _TolerantDate,
+    "timestamp": _TolerantTimestamp,
+    "timestamptz": _TolerantTimestamptz,
+}

@@ -322,14 +322,14 @@ class _ChangeQueries:
 
     def newest(self, connection: sa.Connection, now: datetime) -> object:
         """The newest change value that is a time up to now, or a version number; None if there is none."""
-        newest = connection.execute(self._newest).scalar_one()
+        newest = fetch(connection, self._newest)[0][0]
         at = None if newest is None else self.form.instant(newest)
         if at is None and not isinstance(newest, str):
             return newest
         if at is not None and at <= now:
             return newest
         limit = self.form.like(WRITTEN_TIME if at is None else newest, now)
-        return connection.execute(self._newest.where(self._changed <= _given("limit")), {"limit": limit}).scalar_one()
+        return fetch(connection, self._newest.where(self._changed <= _given("limit")), {"limit": limit})[0][0]
 
 
 def _given(name: str) -> sa.BindParameter[Any]:

@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.types import NullType
 
-from daemon.source.connection import tolerate_broken_text
+from daemon.source.connection import tolerate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -48,11 +48,11 @@ def select_columns(entity: Entity, columns: Iterable[str]) -> tuple[Select[Any],
 
 
 def fetch(connection: sa.Connection, query: Select[Any], values: dict[str, Any] | None = None) -> Sequence[Row]:
-    """All rows of a query; a text that is not UTF-8 spoils only itself."""
+    """All rows of a query; a value the driver cannot convert spoils only itself."""
     try:
         return connection.execute(query, values or {}).fetchall()
-    except OperationalError as error:
-        if not tolerate_broken_text(connection, error):
+    except (OperationalError, DataError) as error:
+        if not tolerate(connection, error):
             raise
         return connection.execute(query, values or {}).fetchall()
 
@@ -99,7 +99,7 @@ class RowReader:
 
     def whole_numbers(self, connection: sa.Connection) -> bool | None:
         """Whether the keys of this entity are whole numbers in the database; None while there are no rows."""
-        first = connection.execute(self._any_key).first()
+        first = next(iter(fetch(connection, self._any_key)), None)
         return None if first is None else isinstance(first[0], int)
 
     def count_without_key(self, connection: sa.Connection) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.source.connection import reading, unavailable
+from daemon.source.connection import reading, tolerate, unavailable
 from daemon.source.people import MAIL_ADDRESS, sms_address
 from daemon.source.rows import select_columns, select_from
 from daemon.source.values import (
@@ -124,6 +124,7 @@ def _entity(
 def _stream(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Row]:
     if connection.dialect.name == "postgresql":  # its cursors live in a transaction
         connection = connection.execution_options(isolation_level="READ COMMITTED")
+    tolerate(connection)
     yield from connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
 
 

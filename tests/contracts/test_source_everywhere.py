@@ -10,6 +10,9 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from daemon.errors import SourceUnavailable
+from policies.duration import Duration, Unit
 from support.source_shapes import (
     NATIONAL,
     NATIONAL_MAPPING,
@@ -20,9 +23,6 @@ from support.source_shapes import (
     reasons,
     source_on,
 )
-
-from daemon.errors import SourceUnavailable
-from policies.duration import Duration, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
