@@ -364,7 +364,16 @@ class _Reading:
     def _supported(self, country: str, subdivision: str | None, path: KeyPath) -> CountryHolidays | None:
         import holidays  # noqa: PLC0415 - only a file that names a country pays for it
 
-        known = holidays.list_supported_countries()
+        try:
+            holidays.country_holidays(country, subdiv=subdivision)
+        except NotImplementedError:
+            self._unsupported(holidays.list_supported_countries(), country, subdivision, path)
+            return None
+        return CountryHolidays(country, subdivision)
+
+    def _unsupported(
+        self, known: Mapping[str, Sequence[str]], country: str, subdivision: str | None, path: KeyPath
+    ) -> None:
         if country not in known:
             self._problem(
                 (*path, "country"),
@@ -372,16 +381,13 @@ class _Reading:
                 f"there are no holidays for the country '{country}'",
                 did_you_mean(country.upper(), list(known)),
             )
-            return None
-        if subdivision is not None and subdivision not in known[country]:
+        else:
             self._problem(
                 (*path, "subdivision"),
                 f"{country} 没有地区“{subdivision}”",
                 f"{country} has no subdivision '{subdivision}'",
-                did_you_mean(subdivision.upper(), list(known[country])),
+                did_you_mean(str(subdivision).upper(), list(known[country])),
             )
-            return None
-        return CountryHolidays(country, subdivision)
 
     def _known_until(self, notices: _Notices | None, days_off: Mapping[date, object]) -> date | None:
         packaged = notices.last if notices else None
