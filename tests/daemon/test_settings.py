@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -175,3 +176,17 @@ def test_loading_needs_no_database_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("guide", ["policies.md", "policies.zh-CN.md"])
+def test_the_policies_of_the_guide_are_right(guide: str, tmp_path: Path) -> None:
+    """Every example an administrator may copy from the manual can be used as it stands."""
+    text = (REPOSITORY / "docs" / guide).read_text("utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    source = SOURCE.replace("litigation: sfssbz}", "litigation: sfssbz, level: jb, area: dq}")
+    bad_config.assemble(bad_config.CORPUS / "good", tmp_path / "office")
+    (tmp_path / "office" / "source.yaml").write_text(source, "utf-8")
+    (tmp_path / "office" / "policies" / "office.yaml").write_text("\n".join(blocks), "utf-8")
+    policy = load(tmp_path / "office" / "duban.yaml", {}).policies.policies["office"]
+    assert [condition.field for condition in policy.applies_to] == ["kind", "level", "area", "litigation"]
