@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
-from support.servers import DatabaseServer, SharedServer
 
 from daemon.store import Store
+from support.servers import DatabaseServer, SharedServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         StoredCase,
         StoredObligation,
     )
-    from policies.model import Directory
+    from policies.model import Directory, Notice
 
 
 class Store:
@@ -90,6 +90,16 @@ class Store:
         """
         with self._database.writing() as connection:
             return workers.bury_silent(connection, now, silent_for, keep)
+
+    def workers_alive(self) -> list[tuple[int, str, int]]:
+        """(epoch, node, pid) of every worker not declared dead."""
+        with self._database.reading() as connection:
+            return workers.alive(connection)
+
+    def bury(self, epochs: Collection[int], now: datetime) -> tuple[int, int]:
+        """Declare these workers dead: their processes are known to be gone. Returns as `bury_silent` does."""
+        with self._database.writing() as connection:
+            return workers.bury(connection, epochs, now)
 
     def close_worker(self, epoch: int, now: datetime) -> None:
         """Leave in good order: give back claims; anything still `sending` becomes in doubt."""
@@ -174,6 +184,16 @@ class Store:
         """
         with self._database.writing() as connection:
             return tick.save_decisions(connection, epoch, decisions, policy_version, now)
+
+    def add_notices(
+        self, obligation_id: int, notices: Sequence[Notice], events: Sequence[Event], policy_version: str, now: datetime
+    ) -> int:
+        """Add notices that follow from a delivery, not from a tick; returns how many were new.
+
+        The events are written only when a notice was new, so that asking again leaves no second line.
+        """
+        with self._database.writing() as connection:
+            return pump.add(connection, obligation_id, notices, events, policy_version, now)
 
     def next_check_at(self) -> datetime | None:
         """The earliest moment any open, unclaimed obligation wants to be looked at."""

@@ -85,12 +85,12 @@ def counts(connection: sa.Connection) -> dict[str, dict[str, int]]:
     numbers: dict[str, dict[str, int]] = {"obligations": {}, "lights": {}, "deliveries": {}, "channels": {}}
     o, d = obligations.c, deliveries.c
     for state, light, number in connection.execute(
-        sa.select(o.state, o.light, sa.func.count()).group_by(o.state, o.light)
+        sa.select(o.state, o.light, sa.func.count()).group_by(o.light, o.state)
     ):
         _add(numbers["obligations"], state, number)
         if state == "open" and light is not None:
             _add(numbers["lights"], light, number)
-    by_channel = sa.select(d.state, d.channel, sa.func.count()).group_by(d.state, d.channel)
+    by_channel = sa.select(d.state, d.channel, sa.func.count()).group_by(d.channel, d.state)
     for state, channel, number in connection.execute(by_channel):
         _add(numbers["deliveries"], state, number)
         _add(numbers["channels"], channel, number)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from policies.duration import Duration, Unit
-from policies.model import Case, Directory, Extension, Official, OfficeUnit, Pause, Post, Transfer
+from policies.model import Case, Directory, Extension, OfficeUnit, Official, Pause, Post, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
@@ -66,7 +66,7 @@ class Database:
         """One transaction that reads; a `long` one sees one snapshot and has no time-out."""
         with self._named_errors(), self._reader.connect() as connection:
             if long and self.is_postgresql:
-                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+                connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 if long and self.is_postgresql:
                     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")

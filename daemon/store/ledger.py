@@ -68,7 +68,7 @@ def append(connection: sa.Connection, events: Sequence[Event]) -> None:
 
 def _lock_heads(connection: sa.Connection, keys: Collection[str]) -> dict[str, tuple[int, str]]:
     """Where each chain ends. On PostgreSQL the heads are locked, always in key order: no deadlock, no lost row."""
-    ends = {key: (0, "") for key in keys}
+    ends = dict.fromkeys(keys, (0, ""))
     if is_postgresql(connection):
         fresh = [(key, 0, "") for key in sorted(keys)]
         insert_rows(connection, heads, ("case_key", "seq", "hash"), fresh, "ON CONFLICT DO NOTHING")
@@ -159,8 +159,7 @@ def _hashes(connection: sa.Connection, after: int) -> Iterator[tuple[int, str]]:
     page = sa.select(rows.c.id, rows.c.hash).where(rows.c.id > sa.bindparam("after")).order_by(rows.c.id).limit(_PAGE)
     while True:
         found = connection.execute(page, {"after": after}).all()
-        for identity, digest in found:
-            yield identity, digest
+        yield from ((row.id, row.hash) for row in found)
         if len(found) < _PAGE:
             return
         after = found[-1].id
@@ -197,7 +196,7 @@ def _chained_rows(connection: sa.Connection) -> Iterator[Any]:
 
 def _first_fault(case_key: str, chain: Iterable[Any]) -> LedgerFault | None:
     expected, previous, row = 1, "", None
-    for row in chain:  # noqa: B007 - the last one is looked at after the loop
+    for row in chain:
         what = _fault_of(row, expected, previous)
         if what is not None:
             return LedgerFault(case_key, *what)
@@ -215,19 +214,22 @@ def _fault_of(row: Any, expected: int, previous: str) -> tuple[int, str] | None:
     """What is wrong at this row, if anything: the number and the word."""
     if row.seq > expected:
         return expected, "removed"
-    if row.seq < expected:
-        return row.seq, "inserted"
-    if row.end_seq is not None and row.seq > row.end_seq:
+    if row.seq < expected or (row.end_seq is not None and row.seq > row.end_seq):
         return row.seq, "inserted"
     if not _holds(row, row.seq):
-        if _holds(row, row.seq - 1):  # renumbered upwards: something was put in before it
-            return row.seq - 1, "inserted"
-        if _holds(row, row.seq + 1):  # renumbered downwards: something before it was taken out
-            return row.seq, "removed"
-        return row.seq, "changed"
+        return _renumbered(row) or (row.seq, "changed")
     if row.previous != previous:
-        # This row is whole; the one before it was rewritten together with its hash, or is not the one it followed.
-        return (row.seq - 1, "changed") if row.seq > 1 else (row.seq, "changed")
+        # This row is whole, so the one before it was rewritten together with its hash.
+        return max(row.seq - 1, 1), "changed"
+    return None
+
+
+def _renumbered(row: Any) -> tuple[int, str] | None:  # noqa: ANN401 - a row
+    """The row would be whole under its old number: something was put in before it, or taken out."""
+    if _holds(row, row.seq - 1):
+        return row.seq - 1, "inserted"
+    if _holds(row, row.seq + 1):
+        return row.seq, "removed"
     return None
 
 

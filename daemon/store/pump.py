@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from daemon.store import ledger
-from daemon.store.bulk import among, update_rows
+from daemon.store.bulk import among, insert_rows, update_rows
 from daemon.store.codec import maybe_instant, micros
-from daemon.store.rows import DELIVERY_COLUMNS, delivery
-from daemon.store.tables import CLAIMED, WAITING, deliveries
+from daemon.store.rows import DELIVERY_COLUMNS, DELIVERY_FIELDS, delivery, delivery_fields
+from daemon.store.tables import CLAIMED, WAITING, deliveries, obligations
 from daemon.store.values import Delivery, DeliveryResult, DeliveryState, Event
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
+
+    from policies.model import Notice
 
 _S = DeliveryState
 
@@ -164,6 +166,25 @@ def next_delivery_at(connection: sa.Connection) -> datetime | None:
     return maybe_instant(connection.execute(_NEXT).scalar())
 
 
+def add(
+    connection: sa.Connection,
+    obligation_id: int | None,
+    notices: Sequence[Notice],
+    events: Sequence[Event],
+    policy_version: str,
+    now: datetime,
+) -> int:
+    """Add notices, in key order on every node so that none waits for the other; the events only with a new one."""
+    rows = sorted(
+        (delivery_fields(notice, obligation_id, policy_version, micros(now)) for notice in notices),
+        key=lambda row: row[0],
+    )
+    new = insert_rows(connection, deliveries, DELIVERY_FIELDS, rows, "ON CONFLICT (notice_key) DO NOTHING")
+    if new or not notices:
+        ledger.append(connection, events)
+    return new
+
+
 # --- cancelling, retrying, doubting -------------------------------------------------------------------------
 
 
@@ -181,6 +202,25 @@ def cancel_of_obligations(
     """Cancel every notice of these obligations that has not gone out; the events are the caller's to append."""
     found = _claimable(connection, among(connection, deliveries.c.obligation_id, list(reasons)))
     return _cancel(connection, found, {row.id: reasons[row.obligation_id] or "" for row in found}, now)
+
+
+def cancel_overtaken(connection: sa.Connection, case_keys: Collection[str], now: datetime) -> list[Event]:
+    """Cancel what was decided before the facts of these cases changed: the limit is met, gone or has moved."""
+    moved = deliveries.c.deadline_version != obligations.c.deadline_version
+    query = (
+        sa.select(deliveries.c.obligation_id, obligations.c.state)
+        .join(obligations, obligations.c.id == deliveries.c.obligation_id)
+        .where(
+            among(connection, obligations.c.case_key, case_keys),
+            deliveries.c.state.in_(("pending", "retrying", "in_doubt", "sending")),
+            sa.or_(obligations.c.state != "open", moved),
+        )
+    )
+    reasons: dict[int | None, str | None] = {
+        obligation_id: "deadline_moved" if state == "open" else state
+        for obligation_id, state in connection.execute(query.distinct())
+    }
+    return cancel_of_obligations(connection, reasons, now) if reasons else []
 
 
 def _claimable(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[sa.Row[Any]]:

@@ -1,4 +1,4 @@
-"""The revision of the tables: which one this version needs, which one is there, and how to get from one to the other."""
+"""The revision of the tables: the one this version needs, the one that is there, and the way from one to the other."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from daemon.store import codec, ledger
+from daemon.store import codec, ledger, pump
 from daemon.store.bulk import among, insert_rows
 from daemon.store.codec import instant, micros
 from daemon.store.rows import OBLIGATION_COLUMNS, OBLIGATION_FIELDS, obligation_fields, stored_obligation
@@ -120,7 +120,9 @@ def save_cases(connection: sa.Connection, changes: Sequence[CaseChange], now: da
         _OVERWRITE_OBLIGATION,
     )
     conflicts = _freeze(connection, [c.stored.first_handler for c in latest.values() if c.stored.first_handler], now)
-    ledger.append(connection, [*(event for change in changes for event in change.events), *conflicts])
+    known = {key for key, change in latest.items() if any(one.id is not None for one in change.obligations)}
+    overtaken = pump.cancel_overtaken(connection, known, now) if known else []
+    ledger.append(connection, [*(event for change in changes for event in change.events), *conflicts, *overtaken])
 
 
 def _case_row(change: CaseChange) -> tuple[object, ...]:

@@ -86,10 +86,8 @@ def _standing(connection: sa.Connection, epoch: int, decisions: Sequence[Decisio
     held = sa.select(obligations.c.id, obligations.c.revision).where(
         among(connection, obligations.c.id, ids), obligations.c.claimed_by == epoch
     )
-    revisions = {
-        identity: revision
-        for identity, revision in connection.execute(held.order_by(obligations.c.id).with_for_update())
-    }
+    found = connection.execute(held.order_by(obligations.c.id).with_for_update())
+    revisions = {row.id: row.revision for row in found}
     return [
         decision
         for decision in decisions

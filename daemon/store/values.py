@@ -31,7 +31,7 @@ FINAL = frozenset({DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryStat
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the ledger (责任台账): what happened to a case, when, by whom. `body` is JSON-able, no personal data."""
+    """One line of the ledger (责任台账): what happened to a case, when, by whom. `body` is JSON, no personal data."""
 
     case_key: str
     kind: str

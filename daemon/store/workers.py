@@ -47,6 +47,17 @@ def bury_silent(connection: sa.Connection, now: datetime, silent_for: timedelta,
     return _end(connection, epochs, "dead", now) if epochs else (0, 0)
 
 
+def alive(connection: sa.Connection) -> list[tuple[int, str, int]]:
+    """Every worker not declared dead."""
+    query = sa.select(workers.c.epoch, workers.c.node, workers.c.pid).where(workers.c.state == "alive")
+    return [(row.epoch, row.node, row.pid) for row in connection.execute(query.order_by(workers.c.epoch))]
+
+
+def bury(connection: sa.Connection, epochs: Collection[int], now: datetime) -> tuple[int, int]:
+    """Declare these dead."""
+    return _end(connection, epochs, "dead", now)
+
+
 def close_worker(connection: sa.Connection, epoch: int, now: datetime) -> None:
     """Leave in good order. A worker that was declared dead has nothing left to give back."""
     _end(connection, [epoch], "closed", now)

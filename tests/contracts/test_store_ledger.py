@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
-from support.store_values import DAY, NOW
 
 from daemon.store import Store
 from daemon.store.ledger import MerkleTree, row_hash
 from daemon.store.values import Event
+from support.store_values import DAY, NOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ def test_a_whole_ledger_is_whole(store: Store) -> None:
     assert faults(store) == []
     story = store.ledger("b")
     assert [row.seq for row in story] == list(range(1, 9))
-    assert all(row.previous == before.hash for before, row in zip(story, story[1:], strict=False))
+    assert all(row.previous == before.hash for before, row in pairwise(story))
     assert story[0].body == {"步": 0, "say": "𠮷"}
 
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from support.store_values import DAY, NOW, by_key, case_change, change, decision, notice, obligation, outbox
 
 from daemon.errors import Fenced
 from daemon.store import Store
 from daemon.store.values import DeliveryResult, DeliveryState
+from support.store_values import DAY, NOW, by_key, case_change, change, decision, notice, obligation, outbox
 
 if TYPE_CHECKING:
     from daemon.store.values import Delivery

@@ -9,6 +9,8 @@ ended, stops the server and removes its folder.
 `python -m support.servers keep postgresql FOLDER` is how the keeper is started.
 """
 
+# ruff: noqa: S603 - the programs started here are database servers found on the machine, with our own arguments
+
 from __future__ import annotations
 
 import fcntl

@@ -115,7 +115,7 @@ def _create_tables() -> None:
         sqlite_where=sa.text("claimed_by IS NOT NULL"),
         postgresql_where=sa.text("claimed_by IS NOT NULL"),
     )
-    op.create_index("ix_deliveries_counts", "deliveries", ["state", "channel"], unique=False)
+    op.create_index("ix_deliveries_counts", "deliveries", ["channel", "state"], unique=False)
     op.create_index("ix_deliveries_obligation_id", "deliveries", ["obligation_id"], unique=False)
     op.create_index(
         "ix_deliveries_waiting",
@@ -209,7 +209,7 @@ def _create_tables() -> None:
         sqlite_where=sa.text("claimed_by IS NOT NULL"),
         postgresql_where=sa.text("claimed_by IS NOT NULL"),
     )
-    op.create_index("ix_obligations_counts", "obligations", ["state", "light"], unique=False)
+    op.create_index("ix_obligations_counts", "obligations", ["light", "state"], unique=False)
     op.create_index(
         "ix_obligations_due",
         "obligations",
