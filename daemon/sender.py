@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from channels.base import Message, OutcomeUnknown, PermanentFailure, Receipt, TemporaryFailure
@@ -87,19 +88,23 @@ class Sender:
         await self._at_rest.wait()
 
     async def _loop(self, way: WayOut) -> int:
-        store, epoch = self.engine.store, self.engine.epoch
-        claimed = await self._in_thread(
-            lambda: [] if self._stopping else store.claim_deliveries(epoch, self._clock.now(), BATCH, [way.name])
-        )
+        claimed = await self._in_thread(lambda: self._claim(way))
         sent = 0
         while claimed:
             results = await self._attempt(way, claimed)
             sent += len(results)
-            more = 0 if self._stopping or len(claimed) < BATCH else BATCH
-            claimed = await self._in_thread(
-                lambda results=results, more=more: store.record(epoch, results, self._clock.now(), more, [way.name])
-            )
+            claimed = await self._in_thread(partial(self._record, way, results))
         return sent
+
+    def _claim(self, way: WayOut) -> list[Delivery]:
+        if self._stopping:
+            return []
+        return self.engine.store.claim_deliveries(self.engine.epoch, self._clock.now(), BATCH, [way.name])
+
+    def _record(self, way: WayOut, results: Sequence[DeliveryResult]) -> list[Delivery]:
+        """Write the outcomes and claim the next batch in the same commit."""
+        more = 0 if self._stopping else BATCH
+        return self.engine.store.record(self.engine.epoch, results, self._clock.now(), more, [way.name])
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
@@ -119,7 +124,7 @@ class Sender:
             try:
                 ready.append((delivery, self._message(way, delivery)))
             except RenderError as error:
-                log.error(telemetry.NOT_RENDERED, notice=delivery.notice.key, problem=error.message.zh)
+                log.warning(telemetry.NOT_RENDERED, notice=delivery.notice.key, problem=error.message.zh)
                 results.append(
                     DeliveryResult(delivery, DeliveryState.FAILED, now, error=f"render:{type(error).__name__}")
                 )
@@ -143,6 +148,7 @@ class Sender:
             way.kind,
             possible_duplicate=delivery.possible_duplicate,
             as_of=_as_of(delivery),
+            decided_at=delivery.created_at,
         )
 
     async def _ask(
@@ -174,7 +180,7 @@ class Sender:
         for delivery in failed:
             log.warning(telemetry.UNDELIVERED, notice=delivery.notice.key, channel=delivery.notice.channel)
             if delivery.notice.case_key:
-                await self._in_thread(lambda delivery=delivery: self.engine.fall_upward(delivery, now))
+                await self._in_thread(partial(self.engine.fall_upward, delivery, now))
 
 
 def _as_of(delivery: Delivery) -> datetime | None:
