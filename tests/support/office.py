@@ -73,13 +73,21 @@ policies: policies
 calendars: calendars
 templates: {templates}
 channels:
-  email: {{type: email, host: 127.0.0.1, port: {smtp_port}, sender: duban@example.com, tls: never, connections: 4}}
+  email:
+    type: email
+    host: 127.0.0.1
+    port: {smtp_port}
+    encryption: none
+    connections: 4
+    from: {{name: 督办系统, address: duban@example.com}}
   sms:
     type: http
-    url: http://127.0.0.1:{sms_port}/send
-    method: POST
-    body: json
-    fields: {{key: "{{key}}", to: "{{to}}", text: "{{text}}", possible_duplicate: "{{possible_duplicate}}"}}
+    url: http://127.0.0.1:{sms_port}/sms
+    body:
+      format: json
+      content: {{key: "{{key}}", to: "{{to}}", text: "{{text}}", possible_duplicate: "{{possible_duplicate}}"}}
+    success: {{json: {{code: "0"}}}}
+    reference: {{json: data.id}}
 administrators:
   - {{name: 系统管理员, mobile: "13800000000", email: admin@example.com}}
 schedule: {{sync: 1, full_sync: 3600, tick: 1, pump: 1, audit: 5, seal: 60}}
