@@ -267,7 +267,10 @@ class _RepeatText:
 
 
 def _values(value: object) -> tuple[tuple[Scalar, ...], bool]:
-    """`求决`, `[省, 市]` or `{not: …}`: the values, and whether they are excluded."""
+    """`求决`, `[省, 市]` or `{not: …}`: the values, and whether they are excluded.
+
+    Only in a list does `null` mean a field without a value; `kind:` with nothing behind it is a slip.
+    """
     if isinstance(value, dict):
         entries = cast("dict[str, object]", value)
         if set(entries) != {"not"}:
@@ -284,13 +287,14 @@ def _values(value: object) -> tuple[tuple[Scalar, ...], bool]:
     if not items:
         raise Mistake(expected_found(expected, value))
     for item in items:
-        if not isinstance(item, str | int | float | bool):
+        if not isinstance(item, str | int | float | bool) and not (item is None and isinstance(value, list)):
             raise Mistake(expected_found(expected, item))
     return tuple(cast("list[Scalar]", items)), False
 
 
 _SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
-_VALUES_SCHEMA = {"anyOf": [_SCALAR_SCHEMA, {"type": "array", "items": _SCALAR_SCHEMA, "minItems": 1}]}
+_SCALAR_OR_NULL = {"type": ["string", "number", "boolean", "null"]}
+_VALUES_SCHEMA = {"anyOf": [_SCALAR_SCHEMA, {"type": "array", "items": _SCALAR_OR_NULL, "minItems": 1}]}
 
 _LENGTH_SCHEMA = WithJsonSchema({"type": "string", "examples": ["15 日", "5 工作日", "3 月", "24 小时", "4 工作小时"]})
 _Length = Annotated[Duration, PlainValidator(_length), _LENGTH_SCHEMA]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.invented_office import POSTS, at, case, directory, official, policy, with_person
 
 from policies.chain import next_upward, rank_of, resolve, role_title, units_upward
 from policies.model import Case, Directory, FirstHandler, OfficeUnit, Post, Why
+from support.invented_office import POSTS, at, case, directory, official, policy, with_person
 
 NOW = at("2026-09-16 10:00")
 FIRST = FirstHandler("XF001", "C", "clerk2", NOW, "accepted_at")

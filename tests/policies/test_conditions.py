@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from support.invented_office import at, case
 
 from policies.conditions import all_hold, holds
 from policies.model import Condition
+from support.invented_office import at, case
 
 
 @pytest.mark.parametrize(

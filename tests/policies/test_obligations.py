@@ -7,20 +7,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from support.invented_office import (
-    CALENDARS,
-    CHINA,
-    LADDER,
-    at,
-    case,
-    counted,
-    end_of,
-    finish,
-    limit,
-    obligation,
-    policies,
-    policy,
-)
 
 from policies.duration import parse_duration
 from policies.model import (
@@ -40,6 +26,20 @@ from policies.model import (
 )
 from policies.obligations import first_handler_of, obligations_of, revise
 from policies.text import Text
+from support.invented_office import (
+    CALENDARS,
+    CHINA,
+    LADDER,
+    at,
+    case,
+    counted,
+    end_of,
+    finish,
+    limit,
+    obligation,
+    policies,
+    policy,
+)
 
 ACCEPTED = {"accepted_at": at("2026-08-03 10:00")}
 GRANTED = Extension(
@@ -164,9 +164,7 @@ def test_hearing_days_do_not_count_for_the_limit_that_excludes_them() -> None:
     rules = policy(limit(), limit(id="recheck", within=parse_duration("30 日"), excludes=("听证",)))
     plain = case(milestones={"arrived_at": at("2026-03-02 10:00")})
     before = {one.limit: one.legal_due_at for one in counted(plain, NOW, rules).obligations}
-    after = {
-        one.limit: one.legal_due_at for one in counted(replace(plain, pauses=(hearing,)), NOW, rules).obligations
-    }
+    after = {one.limit: one.legal_due_at for one in counted(replace(plain, pauses=(hearing,)), NOW, rules).obligations}
     assert before["recheck"] == end_of("2026-04-01")
     assert after["recheck"] == end_of("2026-04-13")
     assert after["notify"] == before["notify"]
@@ -276,7 +274,10 @@ def test_extension_decided_in_the_last_instant_is_effective() -> None:
 
 def test_extensions_add_up_to_the_most_that_is_allowed() -> None:
     """Two effective extensions count together; the one that would go beyond the cap is refused alone."""
-    first, second = replace(GRANTED, length=parse_duration("20 日")), replace(GRANTED, seq=2, length=parse_duration("10 日"))
+    first, second = (
+        replace(GRANTED, length=parse_duration("20 日")),
+        replace(GRANTED, seq=2, length=parse_duration("10 日")),
+    )
     whole = case(milestones=ACCEPTED, extensions=(first, second))
     assert counted(whole, NOW, policy(finish())).obligations[0].nominal_due_at == end_of("2026-11-01")
     beyond = case(milestones=ACCEPTED, extensions=(first, replace(second, length=parse_duration("11 日"))))

@@ -1,0 +1,107 @@
+"""The sentences people read."""
+
+from __future__ import annotations
+
+import pytest
+
+from policies.explain import (
+    count_sentences,
+    ladder_sentences,
+    obligation_sentences,
+    plan_sentences,
+    reason_sentence,
+    state_word,
+    why_word,
+)
+from policies.model import ObligationState, Reason, Why
+from policies.obligations import count_terms, terms_of
+from policies.text import Text
+from support.invented_office import (
+    CHINA,
+    LADDER,
+    at,
+    case,
+    counted,
+    decide,
+    directory,
+    finish,
+    limit,
+    obligation,
+    policy,
+)
+
+NOW = at("2026-09-28 09:00")
+
+
+@pytest.mark.parametrize("why", list(Why))
+def test_every_reason_has_a_word(why: Why) -> None:
+    """The closed list of reasons is named in both languages, each differently."""
+    assert why_word(why).zh
+    assert why_word(why).en
+    assert [why_word(other) for other in Why].count(why_word(why)) == 1
+
+
+@pytest.mark.parametrize("state", list(ObligationState))
+def test_every_state_has_a_word(state: ObligationState) -> None:
+    """Each state of an obligation has its word."""
+    assert state_word(state).zh
+
+
+def test_obligation_tells_its_dates_and_its_count() -> None:
+    """The headline has start, length, nominal and legal end as offices write them; the count follows."""
+    rules, the_case = policy(), case()
+    terms = terms_of(rules, limit(), the_case, CHINA, NOW)
+    assert terms is not None
+    sentences = obligation_sentences(limit(), obligation(), CHINA, count_terms(limit(), terms, CHINA))
+    assert sentences[0].zh == (
+        "书面告知：2026-09-16 10:00 起算，15 日，名义期限 2026-10-01 24:00，法定期限 2026-10-08 24:00。"
+    )
+    whole = "".join(sentence.zh for sentence in sentences)
+    assert "信访工作条例第二十三条" in whole
+    assert "顺延" in whole
+    assert count_sentences(count_terms(limit(), terms, CHINA))[0] in sentences
+
+
+def test_obligation_tells_what_is_special() -> None:
+    """Platform limit, assumed start, provisional end and late doing are all said."""
+    milestones = {
+        "arrived_at": at("2026-11-02 10:00"),
+        "limit_at": at("2026-12-30 10:00"),
+        "finished_at": at("2027-01-05 10:00"),
+    }
+    the_case = case(milestones=milestones)
+    one = counted(the_case, at("2027-01-10 10:00"), policy(finish())).obligations[0]
+    whole = "".join(sentence.zh for sentence in obligation_sentences(finish(), one, CHINA))
+    assert all(word in whole for word in ("平台期限 2026-12-30 10:00", "推定", "暂定", "超期办结"))
+
+
+def test_ladder_lists_every_instant_with_its_people() -> None:
+    """All steps, returns and derived steps in time, the past ones marked."""
+    sentences = ladder_sentences(LADDER, obligation(), case(), CHINA, NOW)
+    assert len(sentences) == 8
+    assert sentences[0].zh == "2026-09-16 10:00（已过）assigned：首办责任人。"
+    assert sentences[1].zh == "2026-09-16 16:00（已过）assigned.unacknowledged：科室负责人。"
+    assert sentences[4].zh == "2026-10-09 09:00（未到）urge：分管领导，抄送科室负责人、督查专员。"
+    assert sentences[7].en == "2026-10-28 09:00 (to come) bulletin#2: principal."
+
+
+def test_plan_tells_light_notices_reasons_and_the_next_look() -> None:
+    """A plan reads from top to bottom: light, who is told, why, when next."""
+    sentences = [sentence.zh for sentence in plan_sentences(decide(NOW), CHINA)]
+    assert sentences[0] == "当前黄灯。"
+    assert sentences[1] == "通知首办责任人 clerk（sms，remind），含错过的 2 个梯级。"
+    assert sentences[-1] == "下次检查：2026-09-30 00:00。"
+    end = [sentence.en for sentence in plan_sentences(decide(at("2027-03-01 09:00")), CHINA)]
+    assert end[-1] == "Not looked at again unless the case changes."
+
+
+def test_copies_are_said_to_be_copies() -> None:
+    """A copy is named so."""
+    plan = decide(at("2026-10-09 09:00"), people=directory())
+    assert any(sentence.zh.startswith("抄送：") for sentence in plan_sentences(plan, CHINA))
+
+
+def test_reason_without_step_or_instant() -> None:
+    """A reason about the whole case needs no place."""
+    reason = Reason(Why.FINDING, Text("要看一看。", "Look at it."))
+    assert reason_sentence(reason, CHINA) == Text("【需人工核查】要看一看。", "[to be looked at] Look at it.")
