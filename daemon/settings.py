@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 BUILT_IN_CALENDAR = "china"
 EXAMPLE = "-example"
+FIELDS_OF_EVERY_CASE = frozenset({"unit", "handler", "restricted"})
 
 
 # --- the schema of duban.yaml -------------------------------------------------------------------------------
@@ -438,7 +439,7 @@ def _known_names(
     kinds = tuple(dict.fromkeys(kind_of(each.type, each.settings) for each in channels))
     return KnownNames(
         milestones=None if mapping is None or _names_any_milestone(mapping) else mapping.milestone_names(),
-        fields=None if mapping is None else mapping.field_names(),
+        fields=None if mapping is None else mapping.field_names() | FIELDS_OF_EVERY_CASE,
         calendars=None if calendars is None else calendars.keys(),
         kinds=kinds or KnownNames().kinds,
         roles=frozenset() if mapping is None else _mapped_roles(mapping),

@@ -103,7 +103,7 @@ def test_everything_that_can_be_written_arrives() -> None:
         applies_to={"level": ["省", "市"]},
     )
     written.update(
-        applies_to={"kind": "求决", "litigation": False, "area": {"not": ["甲区", 3]}},
+        applies_to={"kind": "求决", "litigation": False, "area": {"not": ["甲区", 3, None]}},
         first_handler={"freeze_at": "arrived_at", "stays_informed": "orange", "handbacks_allowed": 0},
         roles={"chief": "热线办主任"},
         chain=["first_handler", "chief"],
@@ -128,7 +128,7 @@ def test_everything_that_can_be_written_arrives() -> None:
     assert policy.applies_to == (
         Condition("kind", ("求决",)),
         Condition("litigation", (False,)),
-        Condition("area", ("甲区", 3), negate=True),
+        Condition("area", ("甲区", 3, None), negate=True),
     )
     assert policy.first_handler == FirstHandlerRule(("arrived_at",), "orange", 0)
     assert (policy.chain, policy.via, policy.calendar) == (("first_handler", "chief"), ("email",), "china")
@@ -223,7 +223,8 @@ def test_a_limit_without_a_number_can_only_be_off() -> None:
         (with_steps({"via": "fax"}), "ladders.standard.steps.0.via", "没有名为“fax”的渠道类别"),
         (with_steps({"id": "a"}, {"id": "a"}), "ladders.standard.steps.1.id", "与第 1 个梯级相同"),
         (tree(applies_to={"kind": {"not": {"not": 1}}}), "applies_to.kind", "不能再写“not”"),
-        (tree(applies_to={"kind": [None]}), "applies_to.kind", "实为空"),
+        (tree(applies_to={"kind": None}), "applies_to.kind", "实为空"),
+        (tree(applies_to={"kind": {"not": None}}), "applies_to.kind", "实为空"),
         (tree(applies_to=3), "applies_to", "应为映射（键: 值），实为 3"),
         (tree(policy="信访 一"), "policy", "名称应由"),
         (tree(limits={}), "limits", "不能为空"),
