@@ -10,6 +10,7 @@ The rules are in `policies`; here they only meet the databases.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from daemon import telemetry
 from daemon.errors import SourceUnavailable
-from daemon.store.codec import fingerprint
+from daemon.store.codec import encode_case
 from daemon.store.values import CaseChange, Decision, Event, ObligationChange, SetAside, StoredCase
 from policies.evaluate import after_failure, evaluate
 from policies.model import Case, Directory, History, ObligationState, Policy, PolicySet, Reason, Why
@@ -200,6 +201,7 @@ class Engine:
             now if is_open else None,
             None if is_open else obligation.state.value,
             stored.id if stored else None,
+            stored.revision if stored else None,
         )
         events: list[Event] = []
         if old is None:
@@ -275,9 +277,7 @@ class Engine:
         """Re-read these cases. Returns those whose facts changed (taken over; look again), and whether it is away."""
         asked = set(keys)
         try:
-            fresh, bad = self.source.reread(asked)
-            if not fresh and not bad and len(asked) >= SUSPICIOUS:
-                raise SourceUnavailable(Text("共享数据库突然为空", "the shared database is suddenly empty"))
+            fresh, bad = self._reread(asked)
         except SourceUnavailable as error:
             if self.source_away_since is None:
                 log.warning(telemetry.SOURCE_AWAY, problem=error.message.zh)
@@ -293,6 +293,12 @@ class Engine:
         ]
         self._take(changed, now)
         return {*gone, *(case.key for case in changed)}, False
+
+    def _reread(self, asked: set[str]) -> tuple[dict[str, Case], tuple[BadRow, ...]]:
+        fresh, bad = self.source.reread(asked)
+        if not fresh and not bad and len(asked) >= SUSPICIOUS:
+            raise SourceUnavailable(Text("共享数据库突然为空", "the shared database is suddenly empty"))
+        return fresh, bad
 
     def _decide(self, stored: StoredObligation, case: StoredCase | None, now: datetime, *, away: bool) -> Decision:
         rule = self.rules.limit(stored.obligation.policy, stored.obligation.limit)
@@ -374,6 +380,11 @@ class Engine:
 # --- small pure pieces ------------------------------------------------------------------------------------
 
 
+def fingerprint(case: Case) -> str:
+    """A hash of all the facts a count or a decision may use."""
+    return hashlib.sha256(encode_case(case).encode()).hexdigest()
+
+
 def _no_longer_true(notice: Notice, obligations: Sequence[StoredObligation], now: datetime) -> str | None:
     mine = next((o.obligation for o in obligations if _is_of(notice, o)), None)
     if mine is None:
@@ -398,7 +409,7 @@ def _decision(stored: StoredObligation, plan: Plan, now: datetime, *, as_of: dat
         stamp = as_of.astimezone(UTC).isoformat()
         notices = tuple(dataclasses.replace(n, facts={**n.facts, "as_of": stamp}) for n in notices)
     idle = None if plan.next_check_at else _idle_reason(plan)
-    change = ObligationChange(stored.obligation, plan.history, plan.next_check_at, idle, stored.id)
+    change = ObligationChange(stored.obligation, plan.history, plan.next_check_at, idle, stored.id, stored.revision)
     events = (Event(stored.obligation.case_key, "decided", now, _plan_body(plan)),) if _worth_telling(plan) else ()
     return Decision(change, notices, events)
 
@@ -453,7 +464,9 @@ def _about(obligation: Obligation) -> dict[str, object]:
 
 
 def _same(stored: StoredObligation) -> ObligationChange:
-    return ObligationChange(stored.obligation, stored.history, stored.next_check_at, stored.idle_reason, stored.id)
+    return ObligationChange(
+        stored.obligation, stored.history, stored.next_check_at, stored.idle_reason, stored.id, stored.revision
+    )
 
 
 def _untouched(stored: StoredObligation) -> Decision:
@@ -463,7 +476,7 @@ def _untouched(stored: StoredObligation) -> Decision:
 
 def _withdrawn(stored: StoredObligation) -> ObligationChange:
     gone = dataclasses.replace(stored.obligation, state=ObligationState.WITHDRAWN)
-    return ObligationChange(gone, stored.history, None, ObligationState.WITHDRAWN.value, stored.id)
+    return ObligationChange(gone, stored.history, None, ObligationState.WITHDRAWN.value, stored.id, stored.revision)
 
 
 def _chunks(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:

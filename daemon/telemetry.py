@@ -40,6 +40,7 @@ JOB_RECOVERED = "job.recovered"
 BEAT_LOST = "job.beat_lost"
 SCHEDULER_STUMBLED = "scheduler.stumbled"
 AUDIT_BROKEN = "audit.broken"
+TOOK_OVER = "worker.took_over"  # from a worker of this machine that crashed
 SOURCE_AWAY = "source.away"  # the shared database does not answer; what is known goes on
 POSTPONED = "tick.postponed"  # evaluating one obligation threw; the rest went on
 NOT_RENDERED = "delivery.not_rendered"

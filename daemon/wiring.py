@@ -8,6 +8,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from daemon import telemetry
@@ -51,13 +52,44 @@ def open_node(configuration: Configuration, clock: Clock, *, node_name: str | No
     try:
         now = clock.now()
         store.remember_policy(configuration.version, configuration.policy_files, now)
-        name = node_name or socket.gethostname()
+        name = node_name or this_node()
+        bury_crashed(store, name, now)
         epoch = store.open_worker(name, os.getpid(), now)
         return Node(configuration, store, source, clock, epoch, name)
     except BaseException:
         source.close()
         store.close()
         raise
+
+
+def this_node() -> str:
+    """A name for this machine since its start and the container on it: where process numbers mean something."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    namespace = Path("/proc/self/ns/pid")
+    if not (boot.exists() and namespace.is_symlink()):
+        return socket.gethostname()
+    inode = namespace.readlink().name.strip("pid:[]")
+    return f"{socket.gethostname()}:{boot.read_text(encoding='ascii')[:8]}:{inode}"
+
+
+def bury_crashed(store: Store, node: str, now: datetime) -> None:
+    """Take over at once from workers of this node whose process is gone, without waiting for their silence."""
+    gone = [epoch for epoch, name, pid in store.workers_alive() if name == node and not _is_running(pid)]
+    if gone:
+        given_back, in_doubt = store.bury(gone, now)
+        log.warning(telemetry.TOOK_OVER, workers=len(gone), obligations=given_back, in_doubt=in_doubt)
+
+
+def _is_running(pid: int) -> bool:
+    if pid == os.getpid():
+        return False  # the number came round again: that worker cannot be this process, which registers only now
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def open_source(configuration: Configuration) -> Source:
@@ -173,11 +205,12 @@ class Node:
             await old_sender.idle()
         await old_stack.aclose()
 
-    async def drain(self, timeout: float) -> None:
-        """Claim nothing more and wait, at most so many seconds, for what is on the wire."""
+    async def drain(self, patience: timedelta) -> None:
+        """Claim nothing more and wait, at most that long, for what is on the wire. Raises TimeoutError."""
         if self._sender is not None:
             self._sender.stop()
-            await asyncio.wait_for(self._sender.idle(), timeout)
+            async with asyncio.timeout(patience.total_seconds()):
+                await self._sender.idle()
 
     async def close(self) -> None:
         """Leave in good order: channels, worker, source, store, threads."""
