@@ -33,7 +33,7 @@ _TEMPORARY, _PERMANENT = 4, 5  # first digit of a refusal
 _SENSIBLE = {2, 3, 4, 5}  # first digits there are (RFC 5321 4.2.1)
 _NOT_LOGGED_IN = {530, 535, 538}  # RFC 4954
 _MAILBOX_FULL = 552  # RFC 5321 4.5.3.1.10: to be read as 452
-_TLS_ALLOWANCE = 1024  # the buffer of a TLS transport holds more bytes than the text in it
+_LARGE = 65_536  # a body that may not leave at once goes alone, so that we know whether its end has left
 _CODE_LENGTH = 3
 _LONGEST_ANSWER = 65_536
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")  # RFC 3463
@@ -63,7 +63,10 @@ class Reply:
 
 
 class SmtpWire(asyncio.Protocol):
-    """Bytes to answers, on a transport somebody else opened."""
+    """Bytes to answers, on a transport somebody else opened.
+
+    `cut_short` is true once the connection broke while the last bytes written had not left yet.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -75,8 +78,10 @@ class SmtpWire(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._gone = self._loop.create_future()
         self._broken: str | None = None
-        self.unsent_at_loss = 0
+        self._held_back = False
+        self.cut_short = False
         transport.set_protocol(self)
+        transport.set_write_buffer_limits(high=1, low=0)  # to be told whenever bytes stay on our side
 
     @property
     def usable(self) -> bool:
@@ -147,6 +152,14 @@ class SmtpWire(asyncio.Protocol):
             self._lines.clear()
         return sum(map(len, self._lines)) <= _LONGEST_ANSWER
 
+    def pause_writing(self) -> None:
+        """Some of what was written has not left yet."""
+        self._held_back = True
+
+    def resume_writing(self) -> None:
+        """All of it has left."""
+        self._held_back = False
+
     def eof_received(self) -> bool:
         """The server has closed its side."""
         self._break("connection_lost")
@@ -162,7 +175,7 @@ class SmtpWire(asyncio.Protocol):
     def _break(self, code: str) -> None:
         if self._broken is None:
             self._broken = code
-            self.unsent_at_loss = self._transport.get_write_buffer_size()
+            self.cut_short = self._held_back
             self._transport.abort()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(ConversationBroken(self._broken))
@@ -221,7 +234,7 @@ class Conversation:
             except ConversationBroken as broken:
                 return self._unsent(job, broken)
             following = self._next(take)
-            announced = refusal is None and self._terms.pipelining and following is not None
+            announced = refusal is None and following is not None and self._may_announce(job)
             job.outcome = refusal or await self._hand_over(job, following if announced else None)
             self._used = True
             job = following
@@ -244,6 +257,9 @@ class Conversation:
                 return job
             job.outcome = PermanentFailure("no_smtputf8", "the relay takes no mailbox with other than ASCII letters")
         return None
+
+    def _may_announce(self, job: Job) -> bool:
+        return self._terms.pipelining and len(job.mail.content) <= _LARGE
 
     def _unsent(self, job: Job, broken: ConversationBroken) -> Job | None:
         """A connection that had worked may just have grown old: worth one more try. A fresh one is a failure."""
@@ -307,7 +323,7 @@ class Conversation:
         try:
             (reply,) = await self.wire.replies(1, self._terms.body_seconds)
         except ConversationBroken as broken:
-            if self.wire.unsent_at_loss > len(ahead) + _TLS_ALLOWANCE:
+            if self.wire.cut_short and not ahead:
                 return TemporaryFailure(broken.code, "inside the body")
             return OutcomeUnknown(broken.code, "no answer after the body")
         if reply.code // 100 not in _SENSIBLE or reply.code == _GO_AHEAD:

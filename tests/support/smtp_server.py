@@ -69,7 +69,7 @@ class SmtpServer:
     def fail(self, command: str, *answers: str, lasting: bool = False) -> None:
         """Answer the next times so instead: `CONNECT`, `MAIL`, `RCPT`, `DATA`, or `BODY` after the final dot.
 
-        An answer is a line such as `451 4.3.0 later`, or DROP, HANG, MALFORMED, HALF.
+        An answer is a line such as `451 4.3.0 later`, or DROP, HANG, MALFORMED, HALF; an empty one is no fault.
         """
         if lasting:
             self._lasting[command] = answers[0]
@@ -79,7 +79,7 @@ class SmtpServer:
     def fault(self, command: str) -> str | None:
         """The fault this command meets now, if any."""
         waiting = self._faults[command]
-        return waiting.popleft() if waiting else self._lasting.get(command)
+        return (waiting.popleft() if waiting else self._lasting.get(command)) or None
 
     async def start(self, port: int = 0) -> None:
         """Listen on loopback."""
