@@ -42,6 +42,7 @@ PROOF_GRACE = timedelta(minutes=5)  # how long the audit may find something befo
 LOOK_EVERY = 30.0  # seconds between two looks at our own health when no watchdog asks for more
 DRAIN_FOR = 45.0  # seconds to finish what is under way; below TimeoutStopSec of the unit
 START_WITHIN = 120.0
+ONE_WISH = 1.0  # two signals within a second are one wish: some supervisors signal the process and its group
 
 
 async def run(configuration_path: Path, clock: Clock) -> int:
@@ -114,6 +115,7 @@ class Process:
         self._proof = Proof()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._asked_at: float | None = None
         self._fenced = False
         self._withheld = False
         self._rhythm = Rhythm(
@@ -149,11 +151,14 @@ class Process:
             loop.add_signal_handler(number, self._asked_to_stop)
 
     def _asked_to_stop(self) -> None:
-        if self._stop.is_set():
+        now = asyncio.get_running_loop().time()
+        if self._asked_at is None:
+            self._asked_at = now
+            self._stop.set()
+        elif now - self._asked_at >= ONE_WISH:
             log.warning(telemetry.STOPPED_AT_ONCE)
             sys.stdout.flush()
             os._exit(EXIT_AT_ONCE)  # what is on the wire becomes in doubt and is settled by the next start
-        self._stop.set()
 
     def _step_down(self) -> None:
         self._fenced = True
@@ -167,8 +172,10 @@ class Process:
         ended, drained = await asyncio.gather(
             self._rhythm.stop(DRAIN_FOR), self._node.drain(DRAIN_FOR), return_exceptions=True
         )
-        in_order = ended is True and drained is None
-        log.info(telemetry.STOPPED, in_order=in_order)
+        for problem in (ended, drained):
+            if isinstance(problem, Exception):
+                log.error(telemetry.CLEANUP_FAILED, problem=repr(problem))
+        log.info(telemetry.STOPPED, in_order=ended is True and drained is None)
 
     # --- configuration ---------------------------------------------------------------------------------
 

@@ -30,6 +30,14 @@ WORDS = {
 }
 
 
+TITLES = {
+    "obligations": ("时限", "obligations"),
+    "lights": ("在办时限的灯", "lights of open obligations"),
+    "deliveries": ("投递状态", "deliveries by state"),
+    "channels": ("投递通道", "deliveries by channel"),
+}
+
+
 @click.command()
 @config_option
 @json_option
@@ -116,14 +124,11 @@ def _show(
             f"policy version {at_desk.configuration.version[:12]}; shared database last read {at_desk.local(read_at)}",
         )
     )
-    for title, name in (
-        (speak("时限", "obligations"), "obligations"),
-        (speak("在办时限的灯", "lights of open obligations"), "lights"),
-        (speak("投递状态", "deliveries by state"), "deliveries"),
-        (speak("投递通道", "deliveries by channel"), "channels"),
-    ):
-        numbers = counts.get(name, {})
-        show_table(title, [_word(key) for key in numbers], [list(numbers.values())] if numbers else [])
+    show_table(
+        speak("数量", "numbers"),
+        (speak("什么", "what"), speak("多少", "how many")),
+        [(speak(*title), _numbers(counts.get(name, {}))) for name, title in TITLES.items()],
+    )
     show_table(
         speak("定时任务", "jobs"),
         (speak("任务", "job"), speak("节点", "node"), speak("最近成功", "last good run"), speak("最近错误", "error")),
@@ -150,6 +155,10 @@ def _verdict(audit: Audit, *, whole: bool) -> str:
         f"not well: {audit.unaccounted} open obligations have neither next step nor reason, {audit.overdue_checks}"
         " should have been looked at long ago; is the daemon running?",
     )
+
+
+def _numbers(counted: Mapping[str, int]) -> str:
+    return speak("，", ", ").join(f"{_word(key)} {number}" for key, number in counted.items()) or "0"
 
 
 def _word(key: str) -> str:
