@@ -37,8 +37,8 @@ def demo(folder: Path | None, seconds: float, seed: int) -> None:
     console = Console(highlight=False)
     console.print(
         speak(
-            "虚构的某市，2026年9月14日至10月11日：真实的守护进程部件、邮件服务器和短信网关，只有时钟是快进的。",
-            "An invented city, 14 September to 11 October 2026: the daemon's real parts, a real mail server and SMS"
+            "虚构的某市，2026年9月14日至10月12日：真实的守护进程部件、邮件服务器和短信网关，只有时钟是快进的。",
+            "An invented city, 14 September to 12 October 2026: the daemon's real parts, a real mail server and SMS"
             " gateway; only the clock is fast-forwarded.",
         )
     )

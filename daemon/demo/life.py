@@ -1,6 +1,6 @@
 """The script of life in the invented 某市: what happens to which case at which instant. Pure, and the same for a seed.
 
-Cases come in before and during the four weeks 2026-09-14 to 2026-10-11, which hold a make-up Sunday (09-20),
+Cases come in before and during the four weeks 2026-09-14 to 2026-10-12, which hold a make-up Sunday (09-20),
 中秋 (09-25 to 27), 国庆 (10-01 to 07) and a make-up Saturday (10-10). Some officials are diligent, some slow, and
 two never do anything: they are why the ladder is there.
 """
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 ZONE = ZoneInfo("Asia/Shanghai")
 STARTS_AT = datetime(2026, 9, 14, 8, tzinfo=ZONE)
-ENDS_AT = datetime(2026, 10, 12, 0, tzinfo=ZONE)
+ENDS_AT = datetime(2026, 10, 12, 10, tzinfo=ZONE)  # a Monday, after the morning's messages
 FIRST_ARRIVAL = date(2026, 7, 15)
 
 CASES_BEFORE = 110
 CASES_DURING = 110
+
+SHOWCASE = "XF202609140999"  # the case whose story is told at the end
 
 KINDS = (("1", 62), ("2", 14), ("3", 14), ("4", 10))  # 求决, 申诉, 意见建议, 揭发控告, in per cent
 LITIGATION, URGENT, RESTRICTED_REPORT = 0.04, 0.05, 0.3  # how often
@@ -74,13 +76,25 @@ def life(seed: int = 1) -> tuple[Change, ...]:
     for person in people():
         if person.unit in handlers and person.post == "承办人":
             handlers[person.unit].append(person)
-    changes = [
-        change
-        for number, at in enumerate(_arrivals(random), 1)
-        for change in _story(number, at, handlers, Random(random.random()))
-        if change.at < ENDS_AT
+    stories = [
+        *(_story(number, at, handlers, Random(random.random())) for number, at in enumerate(_arrivals(random), 1)),
+        _showcase(handlers),
     ]
+    changes = [change for story in stories for change in story if change.at < ENDS_AT]
     return tuple(sorted(changes, key=lambda change: change.at))
+
+
+def _showcase(handlers: Mapping[str, list[Person]]) -> Iterator[Change]:
+    """The same in every life: nobody signs, it is handed on, nobody answers, and it goes up to the principal."""
+    random = Random(0)
+    idle = next(person for person in handlers["J11"] if person.pace is Pace.NEVER)
+    registered = datetime(2026, 9, 14, 9, 10, tzinfo=ZONE)
+    story = _Story(SHOWCASE, random, idle, registered, datetime(2026, 9, 14, 10, 5, tzinfo=ZONE))
+    _register(story, handlers[REGISTRY][0], 0, kind="1")
+    _send_on(story, story.received, idle)
+    _accept(story, datetime(2026, 9, 14, 15, 20, tzinfo=ZONE))
+    _hand_over(story, datetime(2026, 9, 24, 10, 40, tzinfo=ZONE), dict.fromkeys(SECTIONS, handlers["J12"]))
+    return iter(story.changes)
 
 
 def _arrivals(random: Random) -> list[datetime]:
@@ -106,9 +120,9 @@ def _story(number: int, at: datetime, handlers: Mapping[str, list[Person]], rand
     return iter(story.changes)
 
 
-def _register(story: _Story, clerk: Person, number: int) -> None:
+def _register(story: _Story, clerk: Person, number: int, kind: str = "") -> None:
     random, at = story.random, story.registered
-    kind = random.choices([code for code, _ in KINDS], [share for _, share in KINDS])[0]
+    kind = kind or random.choices([code for code, _ in KINDS], [share for _, share in KINDS])[0]
     values = {
         "xfjbh": story.number,
         "xfrq": f"{at:%Y-%m-%d}",

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import datetime
+from datetime import datetime, time
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.table import Table
 
-from daemon.demo.life import ZONE
+from daemon.demo.life import SHOWCASE, ZONE
 from daemon.demo.run import SENT, deliveries_after
+from daemon.render import STEP_TITLES
 from policies.chain import role_title
 from policies.model import Directory
 from policies.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -23,10 +25,11 @@ if TYPE_CHECKING:
     from daemon.settings import Configuration
     from daemon.store import Store
     from daemon.store.values import Delivery, LedgerRow
+    from policies.model import Notice
     from policies.text import Language
 
-LONGEST_STORY = 40  # rows of the ledger
 
+SAID_BY_WHAT_WENT_OUT = {"due", "same_person"}
 SENT_KINDS = {
     "sent": Text("已交付", "handed over"),
     "delivered": Text("已送达", "delivered"),
@@ -70,12 +73,10 @@ class Report:
     def show(self, console: Console, folder: DemoFolder) -> None:
         """All of it."""
         console.print(self.summary())
-        case_key = interesting_case(self._deliveries, lambda key: len(self._store.ledger(key)))
-        if case_key is not None:
-            console.print()
-            console.rule(self._say("一个案件的全过程：", "the whole story of one case: ") + case_key)
-            for line in self.story(self._store.ledger(case_key)):
-                console.print(line, highlight=False, markup=False)
+        console.print()
+        console.rule(self._say("一个案件的全过程：", "the whole story of one case: ") + SHOWCASE)
+        for line in self.story(self._store.ledger(SHOWCASE)):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         self._show_places(console, folder)
 
     def summary(self) -> Table:
@@ -90,14 +91,52 @@ class Report:
             counts[delivery.notice.role, delivery.notice.channel][_outcome(delivery)] += 1
         for (role, channel), by_outcome in sorted(counts.items(), key=lambda each: (-each[1].total(), each[0])):
             numbers = (str(by_outcome[outcome] or "") for outcome in ("sent", "cancelled", "failed", "open"))
-            table.add_row(role_title(role).say(self._language), channel, *numbers)
+            table.add_row(role_title(role).say(self._language), self._channel(channel), *numbers)
         return table
 
     def story(self, rows: Sequence[LedgerRow]) -> list[str]:
-        """The ledger of one case as sentences, each with its local time."""
-        return [f"{_local(row.at)}  {sentence}" for row in rows if (sentence := self._sentence(row))]
+        """The ledger of one case as sentences, each with its local time; what went out together is one sentence."""
+        lines: list[str] = []
+        for (minute, of_delivery), group in groupby(rows, key=lambda row: (_local(row.at), row.kind in SENT_KINDS)):
+            together = list(group)
+            told = self._of_deliveries(together) if of_delivery else map(self._sentence, together)
+            lines += [f"{minute}  {sentence}" for sentence in told if sentence]
+        return lines
 
-    def _sentence(self, row: LedgerRow) -> str:  # noqa: PLR0911 - one line for each kind of event
+    def _of_deliveries(self, rows: Iterable[LedgerRow]) -> Iterator[str]:
+        """One sentence per step and outcome: to whom, in which role, over which channels."""
+        groups: dict[tuple[str, ...], dict[str, list[str]]] = defaultdict(dict)
+        for row in rows:
+            body = cast("Mapping[str, Any]", row.body)
+            notice = self._notices.get(str(body.get("notice")))
+            if notice is None:
+                continue
+            group = (
+                self._limits[notice.policy, notice.limit],
+                self._step(notice),
+                row.kind,
+                str(body.get("error", "")),
+            )
+            copied = self._say("抄送", "copy to ") if notice.copy else ""
+            to = f"{copied}{role_title(notice.role).say(self._language)} {self._person(notice.person)}"
+            groups[group].setdefault(to, []).append(self._channel(notice.channel))
+        for (limit, step, kind, error), to_whom in groups.items():
+            people = "、".join(f"{to}（{'、'.join(channels)}）" for to, channels in to_whom.items())
+            yield f"“{limit}”{step} → {people}：{self._outcome(kind, error)}"
+
+    def _step(self, notice: Notice) -> str:
+        title = STEP_TITLES.get(notice.say)
+        return title.say(self._language) if title else notice.step
+
+    def _channel(self, name: str) -> str:
+        return self._say({"sms": "短信", "email": "邮件"}.get(name, name), name)
+
+    def _outcome(self, kind: str, error: str) -> str:
+        text = SENT_KINDS[kind].say(self._language)
+        because = CANCELLED_BECAUSE.get(error)
+        return f"{text}（{because.say(self._language) if because else error}）" if error else text
+
+    def _sentence(self, row: LedgerRow) -> str:
         body = cast("Mapping[str, Any]", row.body)
         match row.kind:
             case "seen":
@@ -110,8 +149,6 @@ class Report:
                 return str(body.get(self._language, ""))
             case "conflict":
                 return self._of_conflict(body)
-            case kind if kind in SENT_KINDS:
-                return self._of_delivery(kind, body)
             case kind:
                 return self._of_state(kind, body)
 
@@ -130,9 +167,7 @@ class Report:
     def _of_state(self, kind: str, body: Mapping[str, Any]) -> str:
         state = STATES.get(kind)
         text = f"“{self._title(body)}”{state.say(self._language)}" if state else kind
-        if kind == "moved":
-            text += self._say("，法定期限 ", ", legal limit ") + _local_text(body.get("legal_due_at"))
-        return self._with_reasons(text, body)
+        return self._with_reasons(text + self._say("：", ": "), body).rstrip("： :")
 
     def _of_conflict(self, body: Mapping[str, Any]) -> str:
         frozen, claimed = self._person(body.get("frozen_official")), self._person(body.get("claimed_official"))
@@ -141,21 +176,11 @@ class Report:
             f"the first handler stays {frozen}; the source now names {claimed}: recorded as a conflict",
         )
 
-    def _of_delivery(self, kind: str, body: Mapping[str, Any]) -> str:
-        notice = self._notices.get(str(body.get("notice")))
-        to = self._person(body.get("person"))
-        role = role_title(notice.role).say(self._language) if notice else ""
-        copied = self._say("（抄送）", " (copy)") if notice and notice.copy else ""
-        text = f"→ {body.get('channel')} {role} {to}{copied}: {SENT_KINDS[kind].say(self._language)}"
-        error = body.get("error")
-        if error:
-            because = CANCELLED_BECAUSE.get(str(error))
-            text += f" ({because.say(self._language) if because else error})"
-        return text
-
     def _with_reasons(self, text: str, body: Mapping[str, Any]) -> str:
-        reasons = [str(reason[self._language]) for reason in body.get("reasons", ()) if reason.get(self._language)]
-        return "：".join(part for part in (text, " ".join(dict.fromkeys(reasons))) if part)
+        told = [reason for reason in body.get("reasons", ()) if reason.get("why") not in SAID_BY_WHAT_WENT_OUT]
+        sentences = dict.fromkeys(str(reason.get(self._language, "")) for reason in told)
+        limit = f"“{self._title(body)}”" if sentences and not text and body.get("limit") else ""
+        return text + limit + self._say("", " ").join(sentences)
 
     def _show_places(self, console: Console, folder: DemoFolder) -> None:
         sent = Counter(delivery.notice.channel for delivery in self._deliveries if delivery.state in SENT)
@@ -191,17 +216,6 @@ class Report:
         return unit.name if unit else str(key or "—")
 
 
-def interesting_case(deliveries: Sequence[Delivery], rows_of: Callable[[str], int]) -> str | None:
-    """A case that went far up the chain and whose story still fits a page."""
-    roles: dict[str, set[str]] = defaultdict(set)
-    steps: dict[str, set[str]] = defaultdict(set)
-    for delivery in deliveries:
-        roles[delivery.notice.case_key].add(delivery.notice.role)
-        steps[delivery.notice.case_key].add(delivery.notice.step)
-    best = sorted(roles, key=lambda key: (len(roles[key]), len(steps[key]), key), reverse=True)
-    return next((key for key in best if rows_of(key) <= LONGEST_STORY), best[0] if best else None)
-
-
 def _outcome(delivery: Delivery) -> str:
     if delivery.state in SENT:
         return "sent"
@@ -214,4 +228,8 @@ def _local(at: datetime) -> str:
 
 
 def _local_text(written: object) -> str:
-    return f"{datetime.fromisoformat(str(written)).astimezone(ZONE):%m-%d %H:%M}" if written else "—"
+    """A limit on the office's clock; the last instant of a day is 24:00."""
+    if not written:
+        return "—"
+    at = datetime.fromisoformat(str(written)).astimezone(ZONE)
+    return f"{at:%m-%d} 24:00" if at.time() == time.max else f"{at:%m-%d %H:%M}"

@@ -63,6 +63,7 @@ UNITS = (
 REGISTRY = "S11"  # receives every case and sends it on
 SECTIONS = ("S11", "S12", "J11", "J12", "J21", "Y11", "Y21", "Y31")
 BUREAUS = ("S10", "J10", "J20", "Y10", "Y20", "Y30")
+TOWNSHIP = "Y30"
 AREAS = ("S00", "J00", "Y00")
 
 VACANT_SECTION_HEAD = "Y21"  # who held it retired: its duty falls to the deputy leader
@@ -103,8 +104,9 @@ def _section_people() -> list[tuple[str, str, str, str]]:
 def _leaders() -> list[tuple[str, str, str, str]]:
     found: list[tuple[str, str, str, str]] = []
     for branch, bureau in zip(BRANCHES, BUREAUS, strict=True):
-        found.append((f"{bureau}-F", f"分管{branch}", bureau, DEPUTY))
-        found.append((f"{bureau}-Z", f"主官{branch}", bureau, PRINCIPAL))
+        title = "镇长" if bureau == TOWNSHIP else "局长"
+        found.append((f"{bureau}-F", f"副{title}{branch}", bureau, DEPUTY))
+        found.append((f"{bureau}-Z", f"{title}{branch}", bureau, PRINCIPAL))
     return found
 
 

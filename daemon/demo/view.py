@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import chinese_calendar
@@ -31,6 +32,7 @@ WEEKDAYS = ("一二三四五六日", ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", 
 SATURDAY = 5
 LAST_MESSAGES = 12
 FRAMES_PER_SECOND = 12
+FRAME_LINES = 15  # of heading, titles, headers and borders
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,11 @@ class View:
 
     def moved(self) -> None:
         """The simulated time moved; without a terminal, print a line for every day that ended."""
-        day = self.picture.now.astimezone(ZONE).date()
-        if self._live is None and day != self._day:
-            self.console.print(self._line(self._day))
-        self._day = day
+        today = self.picture.now.astimezone(ZONE).date()
+        while self._day < today:
+            if self._live is None:
+                self.console.print(self._line(self._day), soft_wrap=True)
+            self._day += timedelta(days=1)
 
     def _say(self, chinese: str, english: str) -> str:
         return chinese if self._language == "zh" else english
@@ -169,18 +172,24 @@ class View:
         table = Table(expand=True, border_style="dim", title=title, title_style="bold")
         for chinese, english, width in (
             ("时间", "time", 11),
-            ("通道", "channel", 7),
+            ("通道", "via", 5),
             ("角色", "role", 12),
-            ("收件", "to", 19),
+            ("收件", "to", 18),
         ):
             table.add_column(self._say(chinese, english), width=width, no_wrap=True)
         table.add_column(self._say("内容", "text"), ratio=1, no_wrap=True, overflow="ellipsis")
-        for message in reversed(self.picture.messages):
+        latest = list(reversed(self.picture.messages))[: self._room()]
+        for message in latest:
             at = message.at.astimezone(ZONE)
-            table.add_row(f"{at:%m-%d %H:%M}", message.channel, message.role, message.to, message.text)
-        for _ in range(LAST_MESSAGES - len(self.picture.messages)):
+            channel = self._say({"sms": "短信", "email": "邮件"}.get(message.channel, message.channel), message.channel)
+            table.add_row(f"{at:%m-%d %H:%M}", channel, message.role, message.to, message.text)
+        for _ in range(self._room() - len(latest)):
             table.add_row("", "", "", "", "")
         return table
+
+    def _room(self) -> int:
+        """How many messages fit below the heading and the lights."""
+        return min(LAST_MESSAGES, max(1, self.console.size.height - len(self.picture.lights) - FRAME_LINES))
 
 
 def _reddest_first(lights: Mapping[str, Mapping[str, int]]) -> Sequence[tuple[str, Mapping[str, int]]]:
