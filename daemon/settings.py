@@ -56,7 +56,7 @@ _STORE_URL = re.compile(r"(sqlite|postgresql)(\+\w+)?://.*")
 
 
 def _store_url(url: str) -> str:
-    if _STORE_URL.fullmatch(url):
+    if _STORE_URL.fullmatch(url) and _splits(url):
         return url
     raise Mistake(
         Text(
@@ -64,6 +64,14 @@ def _store_url(url: str) -> str:
             "expected sqlite:///file or postgresql+psycopg://user@host/database",
         )
     )
+
+
+def _splits(url: str) -> bool:
+    try:
+        urlsplit(url)
+    except ValueError:
+        return False
+    return True
 
 
 _CHINESE_MOBILE = re.compile(r"1[3-9]\d{9}")
@@ -481,7 +489,7 @@ _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^/:?][^:?]*)(\?.*)?")
 def _sqlite_beside(url: str, folder: Path) -> str:
     """A SQLite URL with a relative file as one with an absolute file beside the configuration."""
     found = _SQLITE.fullmatch(url)
-    return url if found is None else f"{found[1]}{(folder / found[2]).resolve()}{found[3] or ''}"
+    return url if found is None else f"{found[1]}{(folder / found[2]).absolute()}{found[3] or ''}"
 
 
 def _with_password(url: str, password: SecretStr | None) -> str:

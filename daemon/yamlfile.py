@@ -214,6 +214,8 @@ class _Reading:
             return self._alias(event, path)
         if isinstance(event, yaml.ScalarEvent):
             self._refuse_tag(event, None if event.tag == "!" else event.tag, path)
+            if "\0" in event.value:  # no path, address or database takes one
+                self._note(event, path, "文字里不能有空字符（\\0）", "text must not hold a NUL character (\\0)")
             built = _Built(_scalar(event.value) if event.implicit[0] else event.value)
         elif isinstance(event, yaml.SequenceStartEvent):
             self._refuse_tag(event, event.tag, path)
@@ -456,7 +458,7 @@ class _Secrets:
 
     def _from_file(self, secret: Path, path: KeyPath) -> SecretText:
         try:
-            return SecretText(secret.read_text("utf-8").strip("\r\n"))
+            return SecretText(secret.read_text("utf-8").strip("\r\n").replace("\0", ""))
         except OSError as error:
             why = _why(error)
             self._missing(

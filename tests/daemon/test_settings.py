@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from daemon.errors import SettingsError
 from daemon.settings import Configuration, load
@@ -110,6 +112,15 @@ def test_other_store_urls_stay_as_they_are(tmp_path: Path, url: str) -> None:
     assert load_with(tmp_path, MAIN.replace("sqlite:///duban.db", f'"{url}"')).settings.store.url == url
 
 
+def test_a_store_url_that_is_none_is_refused(tmp_path: Path) -> None:
+    """An address no library could take apart is a mistake at its key, password or not."""
+    main = MAIN.replace("sqlite:///duban.db", "'postgresql://[/duban', password: x")
+    with pytest.raises(SettingsError) as caught:
+        load_with(tmp_path, main)
+    [problem] = caught.value.problems
+    assert "store.url: 应为 sqlite:///文件" in problem.zh
+
+
 def test_a_password_given_apart_goes_into_the_url_and_nowhere_else(tmp_path: Path) -> None:
     """It is percent-encoded, and no repr of the configuration tells it."""
     main = MAIN.replace("sqlite:///duban.db", "postgresql+psycopg://duban@db:5432/duban, password: {env: PW}")
@@ -190,3 +201,31 @@ def test_the_policies_of_the_guide_are_right(guide: str, tmp_path: Path) -> None
     (tmp_path / "office" / "policies" / "office.yaml").write_text("\n".join(blocks), "utf-8")
     policy = load(tmp_path / "office" / "duban.yaml", {}).policies.policies["office"]
     assert [condition.field for condition in policy.applies_to] == ["kind", "level", "area", "litigation"]
+
+
+PIECES = """a|1|-1|null|true|''|[]|{}|[null]|{a: 1}|{env: X}|{file: ''}|{file: .}|..|/|"\\0"|{type: email}|[[]]|日|
+{type: spool, directory: ''}|2026-01-01|sqlite:///|"http://["|postgresql://[/duban|{url: 'sqlite:///', password: 1}"""
+SECTIONS = "office store source policies calendars templates channels administrators schedule language"
+
+
+@settings(max_examples=150)
+@given(
+    st.dictionaries(st.sampled_from(SECTIONS.split()), st.sampled_from(PIECES.split("|")), min_size=1, max_size=3),
+    st.sampled_from(PIECES.split("|")),
+)
+def test_whatever_is_written_only_a_settings_error_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, sections: dict[str, str], inner: str
+) -> None:
+    """No value of any section, and none inside one, ends in a traceback."""
+    office = tmp_path_factory.getbasetemp() / "any-office"
+    if not office.exists():
+        bad_config.assemble(bad_config.CORPUS / "good", office)
+    whole = MAIN.replace("email: admin@example.com", f"email: {inner}").replace("name: 某市信访局", f"name: {inner}")
+    kept = [line for line in whole.splitlines() if line.split(":")[0] not in sections]
+    text = "\n".join([*kept, *(f"{key}: {value}" for key, value in sections.items())])
+    (office / "duban.yaml").write_text(text, "utf-8")
+    try:
+        outcome: object = load(office / "duban.yaml", {})
+    except SettingsError as error:
+        outcome = error.problems
+    assert outcome
