@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from policies.duration import Duration, Moment
     from policies.model import Case, Directory, FirstHandler, Ladder, Lights, Limit, Obligation, Policy, Scalar, Step
 
-DUE_ANCHORS = frozenset({"due", "legal_due", "platform_due", "nominal_due"})
+START = "start"
+DUE = "due"
 UNACKNOWLEDGED = "unacknowledged"
 
 _CLOCK_UNITS = frozenset({Unit.HOUR, Unit.WORKHOUR})
@@ -216,7 +217,7 @@ def timeline(
 ) -> tuple[Rung, ...]:
     """Every instant at which the ladder speaks, in time. A step whose anchor is not there yet is left out.
 
-    Anchors are `start`, `due` (what lights work to), `legal_due`, `platform_due`, `nominal_due` and any milestone.
+    Anchors are `start`, `due` (what lights work to) and any milestone.
     """
     parts: list[tuple[Rung, ...]] = []
     same_ladder, same_calendar, due_at = Same(ladder), Same(calendar), obligation.due_at
@@ -234,13 +235,10 @@ def _in_time(rung: Rung) -> tuple[datetime, int]:
 
 
 def _anchor_at(anchor: str, obligation: Obligation, milestones: Mapping[str, datetime]) -> datetime | None:
-    if anchor == "start":
+    if anchor == START:
         return obligation.start_at
-    if anchor == "due":
+    if anchor == DUE:
         return obligation.due_at
-    if anchor in DUE_ANCHORS:
-        named: datetime | None = getattr(obligation, f"{anchor}_at")
-        return named
     return milestones.get(anchor)
 
 
@@ -253,7 +251,7 @@ def _anchors_of(ladder: Same[Ladder]) -> tuple[str, ...]:
 def _rungs(
     ladder: Same[Ladder], anchor: str, anchor_at: datetime, due_at: datetime, calendar: Same[Calendar]
 ) -> tuple[Rung, ...]:
-    anchors = {"due": due_at, anchor: anchor_at}
+    anchors = {DUE: due_at, anchor: anchor_at}
     return tuple(
         rung
         for order, step in enumerate(ladder.value.steps)
@@ -504,11 +502,11 @@ def _once_each(wanted: Iterable[Recipient], rung: Rung, policy: Policy) -> tuple
 
 
 def _channels(via: tuple[str, ...], policy: Policy, kinds: Mapping[str, str]) -> tuple[str, ...]:
-    """The channels of a step, as named in the policy; those the office has not set up are left out.
+    """The channels of a step, of its policy, or all kinds there are; those the office has not set up are left out.
 
     If none at all is set up the names stay as they are, so that the failure to deliver shows.
     """
-    named = via or policy.via
+    named = via or policy.via or tuple(dict.fromkeys(kinds.values()))
     ready = tuple(name for name in named if name in kinds or name in kinds.values())
     return ready or named
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from policies.conditions import all_hold
 from policies.counting import Count, CountError, count
 from policies.duration import Duration, Unit, format_duration
-from policies.evaluate import DUE_ANCHORS, light_at
+from policies.evaluate import DUE, light_at
 from policies.model import (
     Extension,
     FirstHandler,
@@ -427,7 +427,7 @@ def _begun_anew(old: Obligation, history: History, new: Obligation, now: datetim
     if reopened or old.start_at != new.start_at:
         kept: dict[str, datetime] = {}
     elif old.due_at != new.due_at or old.legal_due_at != new.legal_due_at:
-        kept = {anchor: at for anchor, at in history.decided_until.items() if anchor not in DUE_ANCHORS}
+        kept = {anchor: at for anchor, at in history.decided_until.items() if anchor != DUE}
     else:
         kept = dict(history.decided_until)
     breached_at = history.breached_at if now > new.legal_due_at else None

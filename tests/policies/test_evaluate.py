@@ -519,3 +519,8 @@ def test_installed_today_with_a_case_long_overdue() -> None:
     assert plan.notices[0].why is Why.CAUGHT_UP
     assert end_of("2025-08-18") < plan.notices[0].at
     assert counted(old, START).findings == ()
+
+
+def test_policy_without_channels_uses_every_kind_there_is() -> None:
+    """A policy that names no channel means all that the office has set up."""
+    assert told(decide(START, rules=policy(via=()))) == [("assigned", "clerk", "sms"), ("assigned", "clerk", "email")]
