@@ -122,10 +122,11 @@ class ChangeForm:
         try:
             if self.format and self.format.startswith("%"):
                 moment = datetime.strptime(text.strip(), self.format)  # noqa: DTZ007 - the zone comes below
-            elif text.strip().isdigit() and self._epoch(int(text)):
+            elif _is_number(text) and self._epoch(int(text)):
                 return self.instant(int(text))
             else:
-                moment = datetime.fromisoformat(text.strip().replace("/", "-").replace(".", "-", 2))
+                day, rest = text.strip()[:10], text.strip()[10:]
+                moment = datetime.fromisoformat(re.sub("[/.]", "-", day) + rest)
         except (ValueError, OverflowError):
             return None
         return moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
@@ -135,7 +136,7 @@ class ChangeForm:
         local = at.astimezone(there.tzinfo if there else self.zone)
         if self.format and self.format.startswith("%"):
             return local.strftime(self.format)
-        if text.strip().isdigit() and (share := self._epoch(int(text))):
+        if _is_number(text) and (share := self._epoch(int(text))):
             return str(int(at.timestamp() * share))
         match = ISO_LIKE.match(text.strip())
         if match is None:
@@ -145,3 +146,7 @@ class ChangeForm:
         layout += f"{s3}%H{s4}%M" if hour is not None else ""
         layout += f"{s5}%S" if second is not None else ""
         return local.strftime(layout)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.strip().isdigit()

@@ -6,6 +6,7 @@ there but cannot be read. Instants come out aware, in UTC.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
@@ -88,9 +89,13 @@ def _text_of(value: object) -> str:
         return value.decode("utf-8", "replace")
     if isinstance(value, bool):
         return str(int(value))
-    if isinstance(value, Decimal | float) and value == int(value):
+    if isinstance(value, Decimal | float) and _is_whole(value):
         return str(int(value))
     return str(value)
+
+
+def _is_whole(value: Decimal | float) -> bool:
+    return math.isfinite(value) and value == int(value)
 
 
 # --- instants ----------------------------------------------------------------------------------------------
@@ -175,7 +180,7 @@ class _InstantParser:
     def _from_format(self, text: str) -> datetime | None:
         if text in self._none_texts:
             return None
-        if self._epoch and text.lstrip("-").isdigit():
+        if self._epoch and text.isascii() and text.lstrip("-").isdigit():
             return self._from_number(int(text))
         for layout, day_only in self._formats:
             try:
@@ -186,8 +191,8 @@ class _InstantParser:
         raise BadValue(f"{self._name}：{shown(text)}不合格式 {'、'.join(layout for layout, _ in self._formats)}")
 
     def _from_number(self, raw: float | Decimal) -> datetime | None:
-        digits = len(str(abs(int(raw))))
         try:
+            digits = len(str(abs(int(raw))))
             if self._epoch:
                 return self._from_moment(datetime.fromtimestamp(float(raw) / self._epoch, UTC))
             if digits == SECOND_DIGITS:
@@ -295,7 +300,7 @@ def _as_it_is(raw: object) -> Scalar:
     if isinstance(raw, str | int | float):
         return raw
     if isinstance(raw, Decimal):
-        return int(raw) if raw == int(raw) else float(raw)
+        return int(raw) if _is_whole(raw) else float(raw)
     return _text_of(raw)
 
 
@@ -303,7 +308,7 @@ def _number(raw: object) -> Scalar:
     if isinstance(raw, int | float):
         return raw
     number = Decimal(_text_of(raw).strip())
-    return int(number) if number == int(number) else float(number)
+    return int(number) if _is_whole(number) else float(number)
 
 
 def _bool(raw: object) -> bool:

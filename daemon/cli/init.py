@@ -1,0 +1,239 @@
+"""`duban init`: a commented configuration to start from; with an address, also a guess at the mapping."""
+
+from __future__ import annotations
+
+import re
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
+
+from daemon.cli.output import json_option, no_traceback, speak, to_json
+from daemon.errors import SettingsError
+from daemon.mapping import SourceMapping
+from daemon.source.guess import Confidence, EntityGuess, Guess, guess_mapping
+from policies.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAPPING_FILE = "source.yaml"
+PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+YAML_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+SURE = {
+    Confidence.HIGH: "把握高：全国信访系统常用名",
+    Confidence.MEDIUM: "把握中：常见名",
+    Confidence.LOW: "把握低：只是名字相近，请核对后去掉注释",
+}
+
+
+@dataclass
+class Written:
+    """What `init` did: files written, files left alone because they were there, and what was guessed."""
+
+    folder: Path
+    written: list[str]
+    kept: list[str]
+    guesses: tuple[EntityGuess, ...]
+
+
+@click.command()
+@click.option("--url", help="共享数据库地址，据此猜测映射 / address of the shared database, to guess the mapping")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="config")
+@json_option
+@no_traceback
+def init(url: str | None, folder: Path, as_json: bool) -> None:
+    """写一份带注释的配置到 FOLDER；已有的文件一概不动。
+
+    Write a commented configuration to FOLDER; files that are there already are never touched.
+    """
+    guesses = _guesses(url) if url else ()
+    done = write_configuration(folder, url, guesses)
+    if as_json:
+        click.echo(to_json(_as_json(done)))
+    else:
+        _print(done, guessed=url is not None)
+
+
+def shipped_configuration() -> Path:
+    """The folder of the shipped configuration: of the checkout, or where the package put it. Raises SettingsError."""
+    candidates = (
+        Path(__file__).resolve().parents[2] / "config",
+        Path(sysconfig.get_path("data")) / "share" / "duban" / "config",
+    )
+    for folder in candidates:
+        if (folder / MAPPING_FILE).is_file():
+            return folder
+    raise SettingsError(
+        Text(
+            f"找不到随附的配置，应在 {candidates[-1]}；请重新安装 duban",
+            f"the shipped configuration is missing; it should be in {candidates[-1]}: install duban again",
+        ),
+    )
+
+
+def write_configuration(folder: Path, url: str | None, guesses: Sequence[EntityGuess]) -> Written:
+    """Copy what is not there yet; with guesses, the mapping is written from them instead of the example."""
+    shipped = shipped_configuration()
+    done = Written(folder, [], [], tuple(guesses))
+    for original in sorted(path for path in shipped.rglob("*") if path.is_file()):
+        name = original.relative_to(shipped)
+        content = original.read_bytes()
+        if url is not None and name == Path(MAPPING_FILE):
+            content = mapping_text(url, guesses).encode()
+        try:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            with (folder / name).open("xb") as file:
+                file.write(content)
+        except FileExistsError:
+            done.kept.append(str(name))
+        except OSError as error:
+            raise SettingsError(
+                Text(f"无法写入 {folder / name}：{error.strerror}", f"cannot write {folder / name}: {error.strerror}"),
+            ) from error
+        else:
+            done.written.append(str(name))
+    return done
+
+
+def _guesses(url: str) -> tuple[EntityGuess, ...]:
+    probe = SourceMapping.model_validate({"url": url, "cases": {"table": "any", "key": "any"}})
+    return guess_mapping(probe)
+
+
+# --- the mapping as text -----------------------------------------------------------------------------------
+
+
+def mapping_text(url: str, guesses: Sequence[EntityGuess]) -> str:
+    """A commented mapping: what was guessed with some confidence, the rest as comments to fill in."""
+    lines = [
+        "# 共享数据库的映射，由 duban init 按表名、列名猜测写成，请逐行核对后运行 duban source check。",
+        "# Guessed by duban init from the names of tables and columns: check every line, then run duban source check.",
+        "# 账号只给查询权限；密码用 password: {credential: 名称}、{file: 路径} 或 {env: 变量名} 引用，不要写在地址里。",
+        f"url: {_quoted(_address(url))}",
+        "# password: {credential: source_password}",
+        "# time_zone: Asia/Shanghai      # 没写时区的时间属于哪个时区，默认单位时区",
+        "overlap: 10 分钟                # 每次同步多回看这么久",
+    ]
+    by_entity = {guess.entity: guess for guess in guesses}
+    for entity in ("cases", "units", "officials", "posts", "transfers", "extensions"):
+        lines.append("")
+        found = by_entity.get(entity)
+        lines += _entity_lines(found) if found else _empty_lines(entity)
+    return "\n".join(lines) + "\n"
+
+
+def _address(url: str) -> str:
+    """Without the password, and with the whole path of an SQLite file: the configuration stands elsewhere."""
+    try:
+        address = sa.make_url(url)
+    except ArgumentError:
+        return url
+    if address.get_backend_name() == "sqlite" and address.database:
+        address = address.set(database=str(Path(address.database).absolute()))
+    return address.set(password=None).render_as_string(hide_password=False)
+
+
+def _is_sure(found: Guess) -> bool:
+    """Whether the line stands as it is; the codes of a status column are never known, unless it is the national one."""
+    return found.confidence > (Confidence.MEDIUM if found.path == ("open",) else Confidence.LOW)
+
+
+def _entity_lines(guess: EntityGuess) -> list[str]:
+    lines = [f"{guess.entity}:", f"  table: {_quoted(guess.table)}"]
+    group = ""
+    for found in guess.columns:
+        sure = _is_sure(found)
+        if len(found.path) > 1 and found.path[0] != group:
+            group = found.path[0]
+            some = any(one.path[0] == group and _is_sure(one) for one in guess.columns)
+            lines.append(f"  {'' if some else '# '}{group}:")
+        indent = "    " if len(found.path) > 1 else "  "
+        lines.append(f"{indent}{'' if sure else '# '}{_column_line(guess.entity, found)}")
+    return lines
+
+
+def _column_line(entity: str, found: Guess) -> str:
+    column = _quoted(found.column)
+    if found.path == ("open",):
+        value = f"{{column: {column}, not_in: ['1']}}"
+        return f"open: {value}   # {SURE[found.confidence]}；请填上表示已办结的代码"
+    if found.path == ("role",):
+        return (
+            f"role: {{column: {column}, values: {{科室负责人: section_head, 分管领导: deputy_leader, "
+            "主要负责人: principal, 督查专员: inspector, 承办人: handler}}   "
+            f"# {SURE[found.confidence]}；请核对职务代码"
+        )
+    if found.path[-1] in ("litigation", "urgent") and entity == "cases":
+        column = f"{{column: {column}, type: bool}}"
+    return f"{found.path[-1]}: {column}   # {SURE[found.confidence]}"
+
+
+def _empty_lines(entity: str) -> list[str]:
+    if entity == "cases":
+        return [
+            "# 没认出哪张表是案件，请填写；缺了它不能运行。",
+            "cases:",
+            "  table: 请填写",
+            "  key: 请填写",
+            "  milestones: {}",
+        ]
+    return [f"# {entity}: 没认出来；写法见 docs/source-mapping.zh-CN.md"]
+
+
+def _quoted(name: str) -> str:
+    return (
+        name
+        if PLAIN_NAME.fullmatch(name) and name.lower() not in YAML_WORDS
+        else '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    )
+
+
+# --- the report --------------------------------------------------------------------------------------------
+
+
+def _as_json(done: Written) -> dict[str, object]:
+    return {
+        "folder": str(done.folder),
+        "written": done.written,
+        "kept": done.kept,
+        "guesses": [
+            {
+                "entity": guess.entity,
+                "table": guess.table,
+                "columns": {
+                    ".".join(one.path): {"column": one.column, "confidence": one.confidence.name.lower()}
+                    for one in guess.columns
+                },
+            }
+            for guess in done.guesses
+        ],
+    }
+
+
+def _print(done: Written, *, guessed: bool) -> None:
+    for name in done.written:
+        click.echo(speak(f"已写入 {done.folder / name}", f"written {done.folder / name}"))
+    for name in done.kept:
+        click.echo(speak(f"已存在，未改动 {done.folder / name}", f"there already, not touched {done.folder / name}"))
+    for guess in done.guesses:
+        sure = sum(map(_is_sure, guess.columns))
+        click.echo(
+            speak(
+                f"猜测：{guess.entity} ← {guess.table}，{sure} 列有把握，{len(guess.columns) - sure} 列待核对",
+                f"guessed: {guess.entity} ← {guess.table}, {sure} columns sure, {len(guess.columns) - sure} to check",
+            ),
+        )
+    if guessed and not done.guesses:
+        click.echo(speak("没有认出任何表，请手工填写映射。", "no table was recognised: fill in the mapping by hand."))
+    main = done.folder / "duban.yaml"
+    click.echo(
+        speak(
+            f"下一步：改好 {main}，然后运行 duban check -c {main} 和 duban source check -c {main}",
+            f"next: edit {main}, then run duban check -c {main} and duban source check -c {main}",
+        ),
+    )
