@@ -40,7 +40,7 @@ HEARTBEAT_EVERY = timedelta(seconds=5)  # a worker counts as dead after 30 s of 
 BURY_EVERY = timedelta(seconds=15)
 PROOF_GRACE = timedelta(minutes=5)  # how long the audit may find something before the watchdog starves
 LOOK_EVERY = 30.0  # seconds between two looks at our own health when no watchdog asks for more
-DRAIN_FOR = 45.0  # seconds to finish what is under way; below TimeoutStopSec of the unit
+DRAIN_FOR = timedelta(seconds=45)  # to finish what is under way; below TimeoutStopSec of the unit
 START_WITHIN = 120.0
 ONE_WISH = 1.0  # two signals within a second are one wish: some supervisors signal the process and its group
 
@@ -167,10 +167,10 @@ class Process:
 
     async def _leave(self) -> None:
         self._notifier.stopping("正在停止：等待已发出的消息")
-        self._notifier.extend_timeout(DRAIN_FOR + 10)
+        self._notifier.extend_timeout(DRAIN_FOR.total_seconds() + 10)
         log.info(telemetry.STOPPING)
         ended, drained = await asyncio.gather(
-            self._rhythm.stop(DRAIN_FOR), self._node.drain(DRAIN_FOR), return_exceptions=True
+            self._rhythm.stop(DRAIN_FOR.total_seconds()), self._node.drain(DRAIN_FOR), return_exceptions=True
         )
         for problem in (ended, drained):
             if isinstance(problem, Exception):

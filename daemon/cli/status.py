@@ -131,8 +131,8 @@ def _show(
     )
     show_table(
         speak("定时任务", "jobs"),
-        (speak("任务", "job"), speak("节点", "node"), speak("最近成功", "last good run"), speak("最近错误", "error")),
-        [(beat.job, beat.node, at_desk.local(beat.last_ok_at), beat.last_error or "—") for beat in beats],
+        (speak("任务", "job"), speak("节点", "node"), speak("最近成功", "last good run"), speak("现在的错误", "error")),
+        [(beat.job, beat.node, at_desk.local(beat.last_ok_at), _present_error(beat) or "—") for beat in beats],
         speak("守护进程还没有运行过", "the daemon has not run yet"),
     )
     show_table(
@@ -155,6 +155,12 @@ def _verdict(audit: Audit, *, whole: bool) -> str:
         f"not well: {audit.unaccounted} open obligations have neither next step nor reason, {audit.overdue_checks}"
         " should have been looked at long ago; is the daemon running?",
     )
+
+
+def _present_error(beat: JobBeat) -> str:
+    """The last error, unless a good run came after it."""
+    over = beat.last_ok_at is not None and beat.last_error_at is not None and beat.last_ok_at > beat.last_error_at
+    return "" if over else beat.last_error
 
 
 def _numbers(counted: Mapping[str, int]) -> str:
