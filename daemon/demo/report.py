@@ -196,9 +196,14 @@ class Report:
         ):
             console.print(f"  {words.say(self._language)}: {place}", highlight=False, markup=False, soft_wrap=True)
         console.print("\n" + self._say("接着可以试试：", "what to try next:"))
-        for command in ("status", "ledger verify", "outbox list", "check"):
+        for command in (f"explain {SHOWCASE}", "ledger verify", "outbox list", "check", "status"):
             line = f"  duban {command} -c {folder.configuration}"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
+        note = self._say(
+            "（演示的时间停在 2026年10月12日，所以 status 会说守护进程没有在运行。）",
+            "(the demo's time stopped on 12 October 2026, so status will say that the daemon is not running)",
+        )
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
 
     def _say(self, chinese: str, english: str) -> str:
         return chinese if self._language == "zh" else english

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import Counter, defaultdict
 from contextlib import ExitStack
@@ -64,6 +65,7 @@ class Demo:
             mail = stack.enter_context(LocalServer("daemon.demo.mail_server", self._folder.mails))
             sms = stack.enter_context(LocalServer("daemon.demo.sms_gateway", self._folder.texts))
             database = stack.enter_context(SharedDatabase(self._folder.shared_database, life(self._seed)))
+            stack.callback(telemetry.set_up, sys.__stderr__)  # nobody writes to a closed log afterwards
             telemetry.set_up(stack.enter_context(self._folder.log.open("w", encoding="utf-8")))
             database.apply_until(STARTS_AT)
             self._folder.write_configuration(mail.port, sms.port, self._language)
