@@ -133,9 +133,13 @@ def _address(url: str) -> str:
         address = sa.make_url(url)
     except ArgumentError:
         return url
-    if address.get_backend_name() == "sqlite" and address.database:
-        address = address.set(database=str(Path(address.database).absolute()))
-    return address.set(password=None).render_as_string(hide_password=False)
+    database = address.database
+    if address.get_backend_name() == "sqlite" and database:
+        database = str(Path(database).absolute())
+    bare = sa.URL.create(
+        address.drivername, address.username, None, address.host, address.port, database, address.query
+    )
+    return bare.render_as_string(hide_password=False)
 
 
 def _is_sure(found: Guess) -> bool:

@@ -151,7 +151,7 @@ def reading(engine: sa.Engine) -> Generator[sa.Connection]:
 
 def unavailable(engine: sa.Engine, error: Exception) -> SourceUnavailable:
     """What to tell the administrator: where, and the driver's first line, without the password."""
-    where = engine.url.set(password=None).render_as_string()
+    where = engine.url.render_as_string(hide_password=True)
     cause = str(getattr(error, "orig", None) or error).strip()
     first = cause.splitlines()[0] if cause else type(error).__name__
     if engine.url.password:
