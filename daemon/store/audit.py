@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from daemon.store import codec
-from daemon.store.bulk import among, insert_rows
+from daemon.store.bulk import among, fetch, insert_rows
 from daemon.store.codec import maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, OBLIGATION_COLUMNS, delivery, stored_obligation
 from daemon.store.tables import (
@@ -32,14 +32,14 @@ def audit(connection: sa.Connection, now: datetime, grace: timedelta) -> Audit:
     o, d = obligations.c, deliveries.c
     late = micros(now - grace)
     count, earliest_check = sa.func.count(), sa.func.min(o.next_check_at)
-    unclaimed = _row(connection, sa.select(count, earliest_check).where(UNCLAIMED_OPEN, o.next_check_at < late))
-    claimed = _row(connection, sa.select(count, earliest_check).where(CLAIMED, o.next_check_at < late))
+    unclaimed = _one(connection, sa.select(count, earliest_check).where(UNCLAIMED_OPEN, o.next_check_at < late))
+    claimed = _one(connection, sa.select(count, earliest_check).where(CLAIMED, o.next_check_at < late))
     earliest = [
         connection.execute(sa.select(earliest_check).where(UNCLAIMED_OPEN)).scalar(),
         connection.execute(sa.select(earliest_check).where(CLAIMED)).scalar(),
     ]
     by_state = sa.select(d.state, count).where(WAITING).group_by(d.state)
-    waiting: dict[str, int] = {state: number for state, number in connection.execute(by_state)}  # noqa: C416 - a row is no pair
+    waiting: dict[str, int] = dict(fetch(connection, by_state))
     oldest_pending = sa.select(sa.func.min(d.created_at)).where(WAITING, d.state != "in_doubt")
     return Audit(
         open=connection.execute(sa.select(count).where(o.state == "open")).scalar_one(),
@@ -52,8 +52,8 @@ def audit(connection: sa.Connection, now: datetime, grace: timedelta) -> Audit:
     )
 
 
-def _row(connection: sa.Connection, query: sa.Select[Any]) -> sa.Row[Any]:
-    return connection.execute(query).one()
+def _one(connection: sa.Connection, query: sa.Executable) -> Any:  # noqa: ANN401 - a row
+    return fetch(connection, query)[0]
 
 
 def list_deliveries(
@@ -69,7 +69,7 @@ def list_deliveries(
         query = query.where(deliveries.c.state.in_([state.value for state in states]))
     if case_key is not None:
         query = query.where(deliveries.c.case_key == case_key)
-    return [delivery(row) for row in connection.execute(query.order_by(deliveries.c.id).limit(limit))]
+    return [delivery(row) for row in fetch(connection, query.order_by(deliveries.c.id).limit(limit))]
 
 
 def list_obligations(connection: sa.Connection, state: str | None, limit: int, after_id: int) -> list[StoredObligation]:
@@ -77,21 +77,21 @@ def list_obligations(connection: sa.Connection, state: str | None, limit: int, a
     query = sa.select(*OBLIGATION_COLUMNS).where(obligations.c.id > after_id)
     if state is not None:
         query = query.where(obligations.c.state == state)
-    return [stored_obligation(row) for row in connection.execute(query.order_by(obligations.c.id).limit(limit))]
+    return [stored_obligation(row) for row in fetch(connection, query.order_by(obligations.c.id).limit(limit))]
 
 
 def counts(connection: sa.Connection) -> dict[str, dict[str, int]]:
     """`obligations` by state, `lights` of the open ones, `deliveries` by state, `channels` by channel."""
     numbers: dict[str, dict[str, int]] = {"obligations": {}, "lights": {}, "deliveries": {}, "channels": {}}
     o, d = obligations.c, deliveries.c
-    for state, light, number in connection.execute(
-        sa.select(o.state, o.light, sa.func.count()).group_by(o.light, o.state)
+    for state, light, number in fetch(
+        connection, sa.select(o.state, o.light, sa.func.count()).group_by(o.light, o.state)
     ):
         _add(numbers["obligations"], state, number)
         if state == "open" and light is not None:
             _add(numbers["lights"], light, number)
     by_channel = sa.select(d.state, d.channel, sa.func.count()).group_by(d.channel, d.state)
-    for state, channel, number in connection.execute(by_channel):
+    for state, channel, number in fetch(connection, by_channel):
         _add(numbers["deliveries"], state, number)
         _add(numbers["channels"], channel, number)
     return numbers
@@ -108,7 +108,7 @@ def people_summary(connection: sa.Connection, keys: Collection[str]) -> dict[str
     if keys:
         query = query.where(among(connection, d.case_key, keys))
     numbers: dict[str, dict[str, int]] = {}
-    for role, channel, state, number in connection.execute(query.order_by(d.role, d.channel)):
+    for role, channel, state, number in fetch(connection, query.order_by(d.role, d.channel)):
         numbers.setdefault(f"{role} {channel}", {})[state] = number
     return numbers
 
@@ -142,5 +142,5 @@ def all_beats(connection: sa.Connection) -> list[JobBeat]:
             last_error=row.last_error,
             last_error_at=maybe_instant(row.last_error_at),
         )
-        for row in connection.execute(sa.select(beats).order_by(beats.c.job, beats.c.node))
+        for row in fetch(connection, sa.select(beats).order_by(beats.c.job, beats.c.node))
     ]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 Row = tuple[Any, ...]
 
@@ -21,6 +21,11 @@ Row = tuple[Any, ...]
 def is_postgresql(connection: sa.Connection) -> bool:
     """Whether this is PostgreSQL; SQLite otherwise."""
     return connection.dialect.name == "postgresql"
+
+
+def fetch(connection: sa.Connection, query: sa.Executable, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+    """All rows. Their columns are named in `tables`; a checker cannot know them."""
+    return list(connection.execute(query, parameters))
 
 
 def among(connection: sa.Connection, column: sa.Column[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
@@ -57,8 +62,13 @@ def update_rows(
 
 
 def _arrays(table: sa.Table, columns: tuple[str, ...]) -> str:
-    names = {sa.BigInteger: "bigint", sa.Integer: "integer", sa.Boolean: "boolean", sa.Text: "text"}
-    return ", ".join(f"%s::{names[type(table.c[name].type)]}[]" for name in columns)  # type: ignore[index]
+    names: dict[type[Any], str] = {
+        sa.BigInteger: "bigint",
+        sa.Integer: "integer",
+        sa.Boolean: "boolean",
+        sa.Text: "text",
+    }
+    return ", ".join(f"%s::{names[type(table.c[name].type)]}[]" for name in columns)
 
 
 @cache

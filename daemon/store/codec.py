@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from policies.duration import Duration, Unit
 from policies.model import Case, Directory, Extension, OfficeUnit, Official, Pause, Post, Transfer
@@ -74,7 +74,7 @@ def decode(text: str) -> Any:  # noqa: ANN401 - JSON
 def decode_fields(stored: Mapping[str, Any]) -> dict[str, Scalar]:
     """Fields with their instants as instants again."""
     return {
-        name: datetime.fromisoformat(value[_INSTANT]) if type(value) is dict else value
+        name: _at(cast("dict[str, str]", value)[_INSTANT]) if type(value) is dict else value
         for name, value in stored.items()
     }
 

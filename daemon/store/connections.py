@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
@@ -21,7 +22,7 @@ from daemon.errors import SettingsError, StoreUnavailable
 from policies.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 _BUSY_TIMEOUT_MS = 10_000
 _POSTGRESQL = {
@@ -56,13 +57,13 @@ class Database:
         return None if self.is_postgresql else Path(self.url.database or "")
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self) -> Generator[sa.Connection]:
         """One transaction that writes: committed at the end, rolled back on an error."""
         with self._named_errors(), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
-    def reading(self, *, long: bool = False) -> Iterator[sa.Connection]:
+    def reading(self, *, long: bool = False) -> Generator[sa.Connection]:
         """One transaction that reads; a `long` one sees one snapshot and has no time-out."""
         with self._named_errors(), self._reader.connect() as connection:
             if long and self.is_postgresql:
@@ -78,7 +79,7 @@ class Database:
         self._reader.dispose()
 
     @contextmanager
-    def _named_errors(self) -> Iterator[None]:
+    def _named_errors(self) -> Generator[None]:
         try:
             yield
         except (OperationalError, InterfaceError) as error:
@@ -143,18 +144,16 @@ def _sqlite_engine(url: sa.URL, begin: str, *, connections: int) -> sa.Engine:
         connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000, "cached_statements": 256},
     )
 
-    @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - a driver's connection
         connection.isolation_level = None
         for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
 
-    @sa.event.listens_for(engine, "begin")
     def open_transaction(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin)
 
-    # Listeners are kept alive by the engine; naming them here tells the checkers they are used.
-    del prepare, open_transaction
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", open_transaction)
     return engine
 
 

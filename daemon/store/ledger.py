@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from daemon.store import codec
-from daemon.store.bulk import among, insert_rows, is_postgresql
+from daemon.store.bulk import among, fetch, insert_rows, is_postgresql
 from daemon.store.codec import instant, micros
 from daemon.store.tables import heads, seals
 from daemon.store.tables import ledger as rows
@@ -68,12 +68,12 @@ def append(connection: sa.Connection, events: Sequence[Event]) -> None:
 
 def _lock_heads(connection: sa.Connection, keys: Collection[str]) -> dict[str, tuple[int, str]]:
     """Where each chain ends. On PostgreSQL the heads are locked, always in key order: no deadlock, no lost row."""
-    ends = dict.fromkeys(keys, (0, ""))
+    ends: dict[str, tuple[int, str]] = dict.fromkeys(keys, (0, ""))
     if is_postgresql(connection):
         fresh = [(key, 0, "") for key in sorted(keys)]
         insert_rows(connection, heads, ("case_key", "seq", "hash"), fresh, "ON CONFLICT DO NOTHING")
     found = sa.select(heads.c.case_key, heads.c.seq, heads.c.hash).where(among(connection, heads.c.case_key, keys))
-    for key, seq, digest in connection.execute(found.order_by(heads.c.case_key).with_for_update()):
+    for key, seq, digest in fetch(connection, found.order_by(heads.c.case_key).with_for_update()):
         ends[key] = (seq, digest)
     return ends
 
@@ -92,7 +92,7 @@ def story(connection: sa.Connection, case_key: str) -> list[LedgerRow]:
             previous=row.previous,
             hash=row.hash,
         )
-        for row in connection.execute(sa.select(rows).where(rows.c.case_key == case_key).order_by(rows.c.seq))
+        for row in fetch(connection, sa.select(rows).where(rows.c.case_key == case_key).order_by(rows.c.seq))
     ]
 
 
@@ -138,7 +138,7 @@ def seal(connection: sa.Connection, now: datetime) -> str | None:
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql("LOCK TABLE seals IN EXCLUSIVE MODE")
         connection.exec_driver_sql("LOCK TABLE ledger IN SHARE MODE")
-    last = connection.execute(sa.select(seals).order_by(seals.c.id.desc()).limit(1)).first()
+    last = next(iter(fetch(connection, sa.select(seals).order_by(seals.c.id.desc()).limit(1))), None)
     previous, sealed_until = (last.root, last.last_id) if last is not None else ("", 0)
     tree, last_id = MerkleTree(), sealed_until
     for identity, digest in _hashes(connection, sealed_until):
@@ -158,7 +158,7 @@ def _hashes(connection: sa.Connection, after: int) -> Iterator[tuple[int, str]]:
     """(id, hash) of all rows after that id, by id, page by page."""
     page = sa.select(rows.c.id, rows.c.hash).where(rows.c.id > sa.bindparam("after")).order_by(rows.c.id).limit(_PAGE)
     while True:
-        found = connection.execute(page, {"after": after}).all()
+        found = fetch(connection, page, {"after": after})
         yield from ((row.id, row.hash) for row in found)
         if len(found) < _PAGE:
             return
@@ -187,7 +187,7 @@ def _chained_rows(connection: sa.Connection) -> Iterator[Any]:
     place = sa.tuple_(rows.c.case_key, rows.c.seq, rows.c.id)
     after: tuple[str, int, int] | None = None
     while True:
-        page = connection.execute(query if after is None else query.where(place > after)).all()
+        page = fetch(connection, query if after is None else query.where(place > after))
         yield from page
         if len(page) < _PAGE:
             return
@@ -234,7 +234,7 @@ def _renumbered(row: Any) -> tuple[int, str] | None:  # noqa: ANN401 - a row
 
 
 def _holds(row: Any, seq: int) -> bool:  # noqa: ANN401 - a row
-    return row.hash == row_hash(row.case_key, seq, row.at, row.kind, row.actor, row.body, row.previous)
+    return bool(row.hash == row_hash(row.case_key, seq, row.at, row.kind, row.actor, row.body, row.previous))
 
 
 def _vanished_chains(connection: sa.Connection) -> Iterator[LedgerFault]:
@@ -242,7 +242,7 @@ def _vanished_chains(connection: sa.Connection) -> Iterator[LedgerFault]:
     missing = sa.select(heads.c.case_key).where(
         heads.c.seq > 0, ~sa.exists().where(rows.c.case_key == heads.c.case_key)
     )
-    for (case_key,) in connection.execute(missing.order_by(heads.c.case_key)):
+    for (case_key,) in fetch(connection, missing.order_by(heads.c.case_key)):
         yield LedgerFault(case_key, 1, "removed")
 
 
@@ -250,7 +250,7 @@ def _broken_seals(connection: sa.Connection) -> Iterator[LedgerFault]:
     previous = ""
     leaves = _hashes(connection, 0)
     pending = next(leaves, None)
-    for row in connection.execute(sa.select(seals).order_by(seals.c.id)).all():
+    for row in fetch(connection, sa.select(seals).order_by(seals.c.id)):
         tree = MerkleTree()
         while pending is not None and pending[0] <= row.last_id:
             tree.add(pending[1])

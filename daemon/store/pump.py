@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from daemon.store import ledger
-from daemon.store.bulk import among, insert_rows, update_rows
+from daemon.store.bulk import among, fetch, insert_rows, update_rows
 from daemon.store.codec import maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, DELIVERY_FIELDS, delivery, delivery_fields
 from daemon.store.tables import CLAIMED, WAITING, deliveries, obligations
@@ -41,7 +41,7 @@ _SAID: dict[DeliveryState, str] = {
 }
 
 
-def _claim_statement(*, by_channel: bool) -> sa.ReturningUpdate[Any]:
+def _claim_statement(*, by_channel: bool) -> sa.Executable:
     waiting = sa.select(deliveries.c.id).where(WAITING, deliveries.c.not_before_at <= sa.bindparam("now"))
     if by_channel:
         waiting = waiting.where(deliveries.c.channel.in_(sa.bindparam("channels", expanding=True)))
@@ -73,9 +73,9 @@ def claim(
         return []
     parameters: dict[str, Any] = {"now": micros(now), "limit": limit, "epoch": epoch}
     if channels is None:
-        found = connection.execute(CLAIM_ANY, parameters).all()
+        found = fetch(connection, CLAIM_ANY, parameters)
     else:
-        found = connection.execute(CLAIM_BY_CHANNEL, {**parameters, "channels": list(channels)}).all()
+        found = fetch(connection, CLAIM_BY_CHANNEL, {**parameters, "channels": list(channels)})
     found = sorted(found, key=lambda row: (row.not_before_at, row.priority, row.id))
     return [delivery(row[:-1]) for row in found]
 
@@ -124,8 +124,8 @@ def _lock(connection: sa.Connection, ids: Collection[int]) -> dict[int, _Standin
     query = sa.select(*columns).where(among(connection, deliveries.c.id, ids))
     return {
         identity: _Standing(DeliveryState(state), claimed_by, cancel_reason, attempts, bool(duplicate))
-        for identity, state, claimed_by, cancel_reason, attempts, duplicate in connection.execute(
-            query.order_by(deliveries.c.id).with_for_update()
+        for identity, state, claimed_by, cancel_reason, attempts, duplicate in fetch(
+            connection, query.order_by(deliveries.c.id).with_for_update()
         )
     }
 
@@ -208,7 +208,7 @@ def cancel_overtaken(connection: sa.Connection, case_keys: Collection[str], now:
     """Cancel what was decided before the facts of these cases changed: the limit is met, gone or has moved."""
     moved = deliveries.c.deadline_version != obligations.c.deadline_version
     query = (
-        sa.select(deliveries.c.obligation_id, obligations.c.state)
+        sa.select(deliveries.c.id, obligations.c.state)
         .join(obligations, obligations.c.id == deliveries.c.obligation_id)
         .where(
             among(connection, obligations.c.case_key, case_keys),
@@ -216,22 +216,19 @@ def cancel_overtaken(connection: sa.Connection, case_keys: Collection[str], now:
             sa.or_(obligations.c.state != "open", moved),
         )
     )
-    reasons: dict[int | None, str | None] = {
-        obligation_id: "deadline_moved" if state == "open" else state
-        for obligation_id, state in connection.execute(query.distinct())
-    }
-    return cancel_of_obligations(connection, reasons, now) if reasons else []
+    reasons = {row.id: "deadline_moved" if row.state == "open" else row.state for row in fetch(connection, query)}
+    if not reasons:
+        return []
+    return _cancel(connection, _claimable(connection, among(connection, deliveries.c.id, reasons)), reasons, now)
 
 
-def _claimable(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[sa.Row[Any]]:
+def _claimable(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Any]:
     states = deliveries.c.state.in_(("pending", "retrying", "in_doubt", "sending"))
     query = sa.select(*DELIVERY_COLUMNS).where(which, states)
-    return list(connection.execute(query.order_by(deliveries.c.id).with_for_update()))
+    return fetch(connection, query.order_by(deliveries.c.id).with_for_update())
 
 
-def _cancel(
-    connection: sa.Connection, found: Iterable[sa.Row[Any]], reasons: Mapping[int, str], now: datetime
-) -> list[Event]:
+def _cancel(connection: sa.Connection, found: Iterable[Any], reasons: Mapping[int, str], now: datetime) -> list[Event]:
     asked: list[tuple[Any, ...]] = []
     cancelled: list[tuple[Any, ...]] = []
     events: list[Event] = []
@@ -254,7 +251,7 @@ def retry(connection: sa.Connection, keys: Collection[str], now: datetime) -> in
     """Put failed, cancelled or doubtful deliveries back; what may have gone out already stays marked."""
     states = deliveries.c.state.in_(("failed", "cancelled", "in_doubt"))
     query = sa.select(*DELIVERY_COLUMNS).where(among(connection, deliveries.c.notice_key, keys), states)
-    found = [delivery(row) for row in connection.execute(query.order_by(deliveries.c.id).with_for_update())]
+    found = [delivery(row) for row in fetch(connection, query.order_by(deliveries.c.id).with_for_update())]
     written: list[tuple[Any, ...]] = []
     events: list[Event] = []
     for one in found:
@@ -275,7 +272,7 @@ def doubt_all_of(connection: sa.Connection, epochs: Collection[int], now: dateti
     )
     written: list[tuple[Any, ...]] = []
     events: list[Event] = []
-    for row in connection.execute(held.order_by(deliveries.c.id).with_for_update()).all():
+    for row in fetch(connection, held.order_by(deliveries.c.id).with_for_update()):
         one, reason = delivery(row[:-1]), row.cancel_reason
         state = DeliveryState.IN_DOUBT if reason is None else DeliveryState.CANCELLED
         error = one.error if reason is None else reason

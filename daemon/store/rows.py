@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
 from daemon.store import codec
 from daemon.store.codec import instant, maybe_instant, maybe_micros, micros
 from daemon.store.tables import deliveries, obligations
@@ -13,6 +11,8 @@ from daemon.store.values import Delivery, DeliveryState, StoredObligation
 from policies.model import History, Light, Notice, Obligation, ObligationState, Why
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daemon.store.values import ObligationChange
 
 OBLIGATION_FIELDS = (
@@ -67,7 +67,7 @@ def obligation_fields(change: ObligationChange) -> tuple[Any, ...]:
     )
 
 
-def stored_obligation(row: sa.Row[Any]) -> StoredObligation:
+def stored_obligation(row: Sequence[Any]) -> StoredObligation:
     """A row of OBLIGATION_COLUMNS."""
     (
         identity,
@@ -192,7 +192,7 @@ def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: s
     )
 
 
-def delivery(row: sa.Row[Any]) -> Delivery:
+def delivery(row: Sequence[Any]) -> Delivery:
     """A row of DELIVERY_COLUMNS."""
     (
         identity,

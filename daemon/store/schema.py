@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from daemon.store.connections import Database
 
 _MIGRATION_LOCK = 0x647562616E  # "duban"; an advisory lock of PostgreSQL
+_one_at_a_time = threading.Lock()  # Alembic keeps the present migration in a module
 
 
 def _config() -> Config:
@@ -73,5 +75,6 @@ def migrate(database: Database) -> tuple[str, str]:
         before = _present_revision(connection)
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        with _one_at_a_time:
+            command.upgrade(config, "head")
         return before, _present_revision(connection)

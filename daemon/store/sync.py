@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from daemon.store import codec, ledger, pump
-from daemon.store.bulk import among, insert_rows
+from daemon.store.bulk import among, fetch, insert_rows
 from daemon.store.codec import instant, micros
 from daemon.store.rows import OBLIGATION_COLUMNS, OBLIGATION_FIELDS, obligation_fields, stored_obligation
 from daemon.store.tables import (
@@ -72,7 +72,7 @@ def stored_cases(connection: sa.Connection, keys: Collection[str]) -> dict[str, 
     query = sa.select(cases.c.key, cases.c.facts, cases.c.fingerprint, cases.c.read_at)
     return {
         key: StoredCase(codec.decode_case(facts), fingerprint, instant(read_at), frozen.get(key))
-        for key, facts, fingerprint, read_at in connection.execute(query.where(among(connection, cases.c.key, keys)))
+        for key, facts, fingerprint, read_at in fetch(connection, query.where(among(connection, cases.c.key, keys)))
     }
 
 
@@ -81,8 +81,8 @@ def frozen_first_handlers(connection: sa.Connection, keys: Collection[str]) -> d
     query = sa.select(*(first_handlers.c[name] for name in _FIRST_HANDLER_COLUMNS[:-1]))
     return {
         key: FirstHandler(key, unit, official, instant(frozen_at), milestone)
-        for key, unit, official, frozen_at, milestone in connection.execute(
-            query.where(among(connection, first_handlers.c.case_key, keys))
+        for key, unit, official, frozen_at, milestone in fetch(
+            connection, query.where(among(connection, first_handlers.c.case_key, keys))
         )
     }
 
@@ -90,14 +90,14 @@ def frozen_first_handlers(connection: sa.Connection, keys: Collection[str]) -> d
 def fingerprints(connection: sa.Connection, after: str, limit: int) -> list[tuple[str, str]]:
     """(key, fingerprint) of cases not gone, in key order."""
     query = sa.select(cases.c.key, cases.c.fingerprint).where(cases.c.key > after, cases.c.gone.is_(False))
-    return [(key, fingerprint) for key, fingerprint in connection.execute(query.order_by(cases.c.key).limit(limit))]
+    return [(key, fingerprint) for key, fingerprint in fetch(connection, query.order_by(cases.c.key).limit(limit))]
 
 
 def obligations_of(connection: sa.Connection, keys: Collection[str]) -> dict[str, list[StoredObligation]]:
     """All obligations of these cases, by id."""
     found: dict[str, list[StoredObligation]] = {}
     query = sa.select(*OBLIGATION_COLUMNS).where(among(connection, obligations.c.case_key, keys))
-    for row in connection.execute(query.order_by(obligations.c.id)):
+    for row in fetch(connection, query.order_by(obligations.c.id)):
         found.setdefault(row.case_key, []).append(stored_obligation(row))
     return found
 
@@ -175,7 +175,7 @@ def save_directory(connection: sa.Connection, people: Directory, now: datetime) 
 
 def saved_directory(connection: sa.Connection) -> tuple[Directory, datetime] | None:
     """The last directory saved and when it was read."""
-    row = connection.execute(sa.select(directory.c.people, directory.c.read_at)).first()
+    row = next(iter(fetch(connection, sa.select(directory.c.people, directory.c.read_at))), None)
     return None if row is None else (codec.decode_directory(row.people), instant(row.read_at))
 
 
@@ -188,7 +188,7 @@ def set_aside(connection: sa.Connection, rows: Sequence[SetAside], entity: str) 
 
 def all_set_aside(connection: sa.Connection) -> list[SetAside]:
     """All rows that could not be used."""
-    found = connection.execute(sa.select(rows_set_aside).order_by(rows_set_aside.c.entity, rows_set_aside.c.id))
+    found = fetch(connection, sa.select(rows_set_aside).order_by(rows_set_aside.c.entity, rows_set_aside.c.id))
     return [SetAside(row.entity, row.row_key, row.reason, instant(row.at)) for row in found]
 
 

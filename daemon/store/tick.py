@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from daemon.store import ledger, pump
-from daemon.store.bulk import among, insert_rows, update_rows
+from daemon.store.bulk import among, fetch, insert_rows, update_rows
 from daemon.store.codec import maybe_instant, micros
 from daemon.store.rows import (
     DELIVERY_FIELDS,
@@ -46,7 +46,7 @@ _NEXT_CHECK = sa.select(sa.func.min(obligations.c.next_check_at)).where(UNCLAIME
 def claim_due(connection: sa.Connection, epoch: int, now: datetime, limit: int) -> list[StoredObligation]:
     """Claim, earliest first."""
     fence(connection, epoch)
-    found = connection.execute(CLAIM_DUE, {"now": micros(now), "limit": limit, "epoch": epoch}).all()
+    found = fetch(connection, CLAIM_DUE, {"now": micros(now), "limit": limit, "epoch": epoch})
     return [stored_obligation(row) for row in sorted(found, key=lambda row: (row.next_check_at, row.id))]
 
 
@@ -86,7 +86,7 @@ def _standing(connection: sa.Connection, epoch: int, decisions: Sequence[Decisio
     held = sa.select(obligations.c.id, obligations.c.revision).where(
         among(connection, obligations.c.id, ids), obligations.c.claimed_by == epoch
     )
-    found = connection.execute(held.order_by(obligations.c.id).with_for_update())
+    found = fetch(connection, held.order_by(obligations.c.id).with_for_update())
     revisions = {row.id: row.revision for row in found}
     return [
         decision

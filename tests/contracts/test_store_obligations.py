@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -222,9 +222,7 @@ def test_events_of_a_sync_are_in_the_ledger(store: Store) -> None:
     ("statement", "index"),
     [(tick.CLAIM_DUE, "ix_obligations_due"), (pump.CLAIM_ANY, "ix_deliveries_waiting")],
 )
-def test_claiming_costs_what_is_due(
-    store: Store, statement: sa.ReturningUpdate[Any], index: str, analysed: bool
-) -> None:
+def test_claiming_costs_what_is_due(store: Store, statement: sa.Update, index: str, analysed: bool) -> None:
     """A claim finds its rows through the index made for it, in its order: never by reading or sorting the rest."""
     quiet = [case_change(f"q{i}", change(obligation(f"q{i}"), next_check_at=NOW + (i + 1) * DAY)) for i in range(500)]
     store.save_cases(quiet, NOW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -263,3 +264,16 @@ def test_lists_and_counts(store: Store) -> None:
     }
     assert store.people_summary([]) == {"first_handler sms": {"pending": 1, "sending": 1}}
     assert store.people_summary(["unknown"]) == {}
+
+
+def test_a_moved_limit_cancels_only_what_was_decided_before(store: Store) -> None:
+    """A sync that moves the limit cancels the old ladder's notices, and leaves those of the new one alone."""
+    epoch = outbox(store, "old")
+    (held,) = store.obligations()
+    moved = replace(change(obligation(version=2)), id=held.id)
+    store.save_cases([case_change(obligation().case_key, moved)], NOW)
+    assert by_key(store.deliveries())["old"].error == "deadline_moved"
+    (again,) = store.claim_due(epoch, NOW, 1)
+    store.save_decisions(epoch, [decision(again, notice("new", again.obligation))], "v1", NOW)
+    store.save_cases([case_change(obligation().case_key, moved)], NOW)
+    assert by_key(store.deliveries())["new"].state is DeliveryState.PENDING
