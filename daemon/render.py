@@ -375,7 +375,7 @@ class Renderer:
         platform_at = self._instant(context["platform_due"])
         standing = self._standing(context, now, due_at, legal_at)
         role = context["role"] or notice.role
-        role_title = context["role_title"] or _say(ROLE_TITLES, role, language)
+        role_title = _role_title(role, context["role_title"], language)
         light = str(context["light"] or "green")
         mark = provisional_mark(language) if context["provisional"] else ""
         copy_mark = _either(language, "〔抄送〕", "[copy] ") if notice.copy else ""
@@ -505,6 +505,13 @@ def _either(language: Language, chinese: str, english: str) -> str:
 def _say(titles: Mapping[str, Text], name: str, language: Language) -> str:
     text = titles.get(name)
     return text.say(language) if text else name
+
+
+def _role_title(role: str, given: object, language: Language) -> str:
+    """The title among the facts is Chinese; in English the roles everybody has are said in English."""
+    if language == "en" and role in ROLE_TITLES:
+        return ROLE_TITLES[role].en
+    return str(given) if given else _say(ROLE_TITLES, role, language)
 
 
 def _weekday(at: datetime, language: Language) -> str:

@@ -344,8 +344,8 @@ def test_the_check_finds_missing_broken_and_long_templates(templates: Path) -> N
 def test_english_words_are_used_where_there_are_some() -> None:
     """An English office gets English text and mail."""
     english = renderer(language="en")
-    text = english.render(notice(role_title=None), OFFICIAL, "sms").text
+    text = english.render(notice(), OFFICIAL, "sms").text
     assert "due 8 Oct, 3 working day(s) left" in text
-    mail = english.render(notice(role_title=None), OFFICIAL, "email")
+    mail = english.render(notice(), OFFICIAL, "email")
     assert mail.subject == "[reminder] XF202609170012 书面告知: due 8 Oct, 3 working day(s) left"
     assert "first handler" in mail.text
