@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from daemon import telemetry
 from daemon.errors import SourceUnavailable
+from daemon.source import BadRow
 from daemon.store.codec import encode_case
 from daemon.store.values import CaseChange, Decision, Event, ObligationChange, SetAside, StoredCase
 from policies.evaluate import after_failure, evaluate
@@ -28,11 +29,11 @@ from policies.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from daemon.source import BadRow, Source
+    from daemon.source import Source
     from daemon.store import Store
     from daemon.store.values import Delivery, StoredObligation
     from policies.calendar import Calendar
-    from policies.model import Ladder, Limit, Notice, Obligation, Plan
+    from policies.model import FirstHandler, Ladder, Limit, Notice, Obligation, Plan
 
 log = telemetry.logger(__name__)
 
@@ -116,11 +117,13 @@ class Engine:
         bad: list[BadRow] = []
         fine: set[str] = set()
         for page in self.source.changed_since(watermark, PAGE):
-            changed += self._take(page.cases, now, recount=rules_changed)
+            taken, uncountable = self._take(page.cases, now, recount=rules_changed)
+            changed += taken
             read += len(page.cases)
-            bad.extend(page.bad)
+            bad.extend((*page.bad, *uncountable))
             if not whole:
                 fine.update(case.key for case in page.cases)
+                fine.difference_update(row.row for row in uncountable)
             if page.watermark is not None:
                 self.store.set_bookmark("cases", page.watermark)
         self._set_aside("cases", bad, fine, now, whole=whole)
@@ -146,27 +149,35 @@ class Engine:
                     rows.setdefault((old.entity, old.row), old)
         self.store.set_aside(list(rows.values()), entity, now)
 
-    def _take(self, cases: Sequence[Case], now: datetime, *, recount: bool = False) -> int:
-        """Count the obligations of the cases whose facts changed; returns how many cases that were."""
+    def _take(self, cases: Sequence[Case], now: datetime, *, recount: bool = False) -> tuple[int, list[BadRow]]:
+        """Count the obligations of the cases whose facts changed.
+
+        Returns how many cases that were, and those that cannot be counted: set aside, they do not stop the others.
+        """
         if not cases:
-            return 0
+            return 0, []
         by_key = {case.key: case for case in cases}
         known = self.store.cases(by_key)
         prints = {key: fingerprint(case) for key, case in by_key.items()}
         changed = [key for key in by_key if recount or key not in known or known[key].fingerprint != prints[key]]
         if not changed:
-            return 0
+            return 0, []
         obligations = self.store.obligations_of(changed)
-        changes = [
-            self._change(by_key[key], prints[key], known.get(key), obligations.get(key, []), now) for key in changed
-        ]
+        changes: list[CaseChange] = []
+        bad: list[BadRow] = []
+        for key in changed:
+            try:
+                changes.append(self._change(by_key[key], prints[key], known.get(key), obligations.get(key, []), now))
+            except Exception as error:  # noqa: BLE001 - one poisonous case must not stop the others; it is listed
+                bad.append(BadRow("cases", key, f"无法计算期限：{type(error).__name__}: {error}"))
+                log.warning(telemetry.SET_ASIDE, case=key, problem=f"{type(error).__name__}: {error}")
         self.store.save_cases(changes, now)
-        return len(changes)
+        return len(changes), bad
 
     def _change(
         self, case: Case, print_: str, known: StoredCase | None, old: Sequence[StoredObligation], now: datetime
     ) -> CaseChange:
-        counted = obligations_of(self.rules.policies, case, self.rules.calendars, now)
+        counted = obligations_of(self.rules.policies, case, self.rules.calendars, now, self.rules.default_calendar)
         first = first_handler_of(self.rules.policies, case)
         before = {(o.obligation.policy, o.obligation.limit, o.obligation.instance): o for o in old}
         changes: list[ObligationChange] = []
@@ -175,7 +186,7 @@ class Engine:
             events.append(Event(case.key, "seen", now, {"unit": case.unit, "handler": case.handler}))
         for new in counted.obligations:
             stored = before.pop((new.policy, new.limit, new.instance), None)
-            change, more = self._revised(new, stored, now)
+            change, more = self._revised(new, case, first, stored, now)
             changes.append(change)
             events.extend(more)
         for stored in before.values():
@@ -187,29 +198,29 @@ class Engine:
         return CaseChange(stored_case, tuple(changes), tuple(events))
 
     def _revised(
-        self, new: Obligation, stored: StoredObligation | None, now: datetime
+        self, new: Obligation, case: Case, first: FirstHandler | None, stored: StoredObligation | None, now: datetime
     ) -> tuple[ObligationChange, list[Event]]:
         policy, limit, ladder = self._rule_of(new)
         calendar = self.rules.calendar(policy, limit)
         old = stored.obligation if stored else None
         history = stored.history if stored else History()
         obligation, history, reasons = revise(old, history, new, ladder, calendar, now)
-        is_open = obligation.state is ObligationState.OPEN
+        idle = None
+        if obligation.state is not ObligationState.OPEN:
+            # No step is due any more, but a limit met too late between two looks is a breach all the same.
+            idle = obligation.state.value
+            last = evaluate(policy, obligation, case, history, self.directory, first, calendar, now, self.rules.kinds)
+            history = last.history
+            reasons = (*reasons, *(reason for reason in last.reasons if reason.why is Why.BREACH))
         change = ObligationChange(
             obligation,
             history,
-            now if is_open else None,
-            None if is_open else obligation.state.value,
+            None if idle else now,
+            idle,
             stored.id if stored else None,
             stored.revision if stored else None,
         )
-        events: list[Event] = []
-        if old is None:
-            events.append(Event(new.case_key, "counted", now, _about(obligation)))
-        elif old.state is not obligation.state or reasons:
-            body = {**_about(obligation), "was": old.state.value, "reasons": [_reason(r) for r in reasons]}
-            events.append(Event(new.case_key, obligation.state.value if not is_open else "moved", now, body))
-        return change, events
+        return change, _told(old, obligation, reasons, now)
 
     def _rule_of(self, obligation: Obligation) -> tuple[Policy, Limit, Ladder]:
         rule = self.rules.limit(obligation.policy, obligation.limit)
@@ -291,7 +302,9 @@ class Engine:
         changed = [
             case for key, case in fresh.items() if key not in known or known[key].fingerprint != fingerprint(case)
         ]
-        self._take(changed, now)
+        _, uncountable = self._take(changed, now)
+        if uncountable:
+            self._set_aside("cases", uncountable, set(), now, whole=False)
         return {*gone, *(case.key for case in changed)}, False
 
     def _reread(self, asked: set[str]) -> tuple[dict[str, Case], tuple[BadRow, ...]]:
@@ -461,6 +474,17 @@ def _about(obligation: Obligation) -> dict[str, object]:
         "extended": obligation.extended,
         "done_at": obligation.done_at.isoformat() if obligation.done_at else None,
     }
+
+
+def _told(old: Obligation | None, new: Obligation, reasons: Sequence[Reason], now: datetime) -> list[Event]:
+    """The ledger's line about an obligation that is new, moved or ended; none when nothing happened to it."""
+    body = {**_about(new), "reasons": [_reason(reason) for reason in reasons]}
+    if old is None:
+        return [Event(new.case_key, "counted", now, body)]
+    if old.state is new.state and not reasons:
+        return []
+    kind = "moved" if new.state is ObligationState.OPEN else new.state.value
+    return [Event(new.case_key, kind, now, {**body, "was": old.state.value})]
 
 
 def _same(stored: StoredObligation) -> ObligationChange:
