@@ -102,7 +102,8 @@ def record(connection: sa.Connection, epoch: int, results: Sequence[DeliveryResu
         if before is None or not _allowed(before, result.state, epoch):
             continue
         after, error = _outcome(before, result)
-        duplicate = before.possible_duplicate or result.possible_duplicate
+        doubtful = result.state is DeliveryState.IN_DOUBT  # even if it is cancelled now: a retry must know
+        duplicate = before.possible_duplicate or result.possible_duplicate or doubtful
         not_before = micros(result.not_before_at or now)
         reference = result.reference or result.delivery.reference
         written[identity] = (after.value, not_before, reference, error, duplicate, identity)

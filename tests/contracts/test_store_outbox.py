@@ -277,3 +277,14 @@ def test_a_moved_limit_cancels_only_what_was_decided_before(store: Store) -> Non
     store.save_decisions(epoch, [decision(again, notice("new", again.obligation))], "v1", NOW)
     store.save_cases([case_change(obligation().case_key, moved)], NOW)
     assert by_key(store.deliveries())["new"].state is DeliveryState.PENDING
+
+
+def test_what_was_in_doubt_and_cancelled_stays_marked(store: Store) -> None:
+    """A delivery cancelled on its way that may have gone out is marked when somebody has it sent after all."""
+    epoch = outbox(store, "a")
+    (held,) = store.claim_deliveries(epoch, NOW, 1)
+    store.cancel(["a"], "case closed", NOW)
+    store.record(epoch, [result(held, DeliveryState.IN_DOUBT)], NOW)
+    assert by_key(store.deliveries())["a"].state is DeliveryState.CANCELLED
+    store.retry(["a"], NOW)
+    assert store.claim_deliveries(epoch, NOW, 1)[0].possible_duplicate
