@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
 from daemon.cli.output import json_option, no_traceback, speak, to_json
+from daemon.demo.configuration import shipped_configuration
 from daemon.errors import SettingsError
 from daemon.mapping import SourceMapping
 from daemon.source.guess import Confidence, EntityGuess, Guess, guess_mapping
@@ -57,23 +57,6 @@ def init(url: str | None, folder: Path, as_json: bool) -> None:
         click.echo(to_json(_as_json(done)))
     else:
         _print(done, guessed=url is not None)
-
-
-def shipped_configuration() -> Path:
-    """The folder of the shipped configuration: of the checkout, or where the package put it. Raises SettingsError."""
-    candidates = (
-        Path(__file__).resolve().parents[2] / "config",
-        Path(sysconfig.get_path("data")) / "share" / "duban" / "config",
-    )
-    for folder in candidates:
-        if (folder / MAPPING_FILE).is_file():
-            return folder
-    raise SettingsError(
-        Text(
-            f"找不到随附的配置，应在 {candidates[-1]}；请重新安装 duban",
-            f"the shipped configuration is missing; it should be in {candidates[-1]}: install duban again",
-        ),
-    )
 
 
 def write_configuration(folder: Path, url: str | None, guesses: Sequence[EntityGuess]) -> Written:
