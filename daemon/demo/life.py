@@ -7,6 +7,7 @@ two never do anything: they are why the ladder is there.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from random import Random
@@ -18,7 +19,7 @@ import chinese_calendar
 from daemon.demo.town import REGISTRY, SECTIONS, Pace, Person, people
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 ZONE = ZoneInfo("Asia/Shanghai")
 STARTS_AT = datetime(2026, 9, 14, 8, tzinfo=ZONE)
@@ -33,6 +34,7 @@ SHOWCASE = "XF202609140999"  # the case whose story is told at the end
 KINDS = (("1", 62), ("2", 14), ("3", 14), ("4", 10))  # 求决, 申诉, 意见建议, 揭发控告, in per cent
 LITIGATION, URGENT, RESTRICTED_REPORT = 0.04, 0.05, 0.3  # how often
 HANDED_OVER, EXTENDED, EXTENDED_IN_ORDER = 0.25, 0.5, 0.75
+WRITTEN_TIME = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?")
 OPENS, CLOSES = time(8, 30), time(17, 30)
 
 
@@ -82,6 +84,27 @@ def life(seed: int = 1) -> tuple[Change, ...]:
     ]
     changes = [change for story in stories for change in story if change.at < ENDS_AT]
     return tuple(sorted(changes, key=lambda change: change.at))
+
+
+def weeks_until(now: datetime) -> timedelta:
+    """By how many whole weeks life must be moved so that its tenth day is about now."""
+    week = timedelta(weeks=1)
+    return round((now - STARTS_AT - timedelta(days=10)) / week) * week
+
+
+def shifted(changes: Sequence[Change], by: timedelta) -> tuple[Change, ...]:
+    """The same life at another time: all instants moved, in the cases as well; case numbers stay."""
+    return tuple(
+        Change(change.at + by, change.table, {n: _moved(v, by) for n, v in change.values.items()}, change.key)
+        for change in changes
+    )
+
+
+def _moved(value: str | int | None, by: timedelta) -> str | int | None:
+    if not isinstance(value, str) or not WRITTEN_TIME.fullmatch(value):
+        return value
+    moved = datetime.fromisoformat(value) + by
+    return moved.isoformat(" ")[: len(value)]
 
 
 def _showcase(handlers: Mapping[str, list[Person]]) -> Iterator[Change]:

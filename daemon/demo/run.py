@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from daemon import settings, telemetry, wiring
+from daemon import process, settings, telemetry, wiring
 from daemon.clock import ManualClock
 from daemon.demo.database import SharedDatabase
-from daemon.demo.life import ENDS_AT, STARTS_AT, ZONE, life
+from daemon.demo.life import ENDS_AT, STARTS_AT, ZONE, life, shifted, weeks_until
 from daemon.demo.servers import LocalServer
 from daemon.demo.town import UNITS
 from daemon.demo.view import LAST_MESSAGES, SentMessage, masked
@@ -22,9 +22,10 @@ from daemon.store.values import DeliveryState
 from policies.model import Light
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from daemon.clock import Clock
     from daemon.demo.configuration import DemoFolder
     from daemon.demo.view import View
     from daemon.render import Renderer
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 SYNC_EVERY = timedelta(minutes=15)  # of simulated time: changes of the shared database are read this often
 A_LITTLE_LATER = timedelta(minutes=1)
 REDRAW_EVERY = 0.25  # seconds of real time between two counts of the lights
+LIVE_EVERY = 1.0  # seconds, when the city lives in real time
 PAGE = 500
 SENT = frozenset({DeliveryState.ACCEPTED, DeliveryState.DELIVERED})
 UNIT_NAMES = {unit.code: unit.name for unit in UNITS}
@@ -73,6 +75,33 @@ class Demo:
             Store.migrate(configuration.settings.store.url)
             asyncio.run(self._live_through(configuration, database))
         return configuration
+
+    def run_in_real_time(self, clock: Clock, announce: Callable[[], None]) -> int:
+        """The daemon itself on the invented city, moved to this week, until it is stopped; returns its exit code.
+
+        `announce` is called once everything stands.
+
+        Raises:
+            DaemonError: a part could not be started.
+        """
+        self._folder.create()
+        changes = shifted(life(self._seed), weeks_until(clock.now()))
+        with ExitStack() as stack:
+            mail = stack.enter_context(LocalServer("daemon.demo.mail_server", self._folder.mails))
+            sms = stack.enter_context(LocalServer("daemon.demo.sms_gateway", self._folder.texts))
+            database = stack.enter_context(SharedDatabase(self._folder.shared_database, changes))
+            database.apply_until(clock.now())
+            self._folder.write_configuration(mail.port, sms.port, self._language)
+            Store.migrate(settings.load(self._folder.configuration).settings.store.url)
+            announce()
+            return asyncio.run(self._run_daemon(database, clock))
+
+    async def _run_daemon(self, database: SharedDatabase, clock: Clock) -> int:
+        life_goes_on = asyncio.create_task(_live(database, clock))
+        try:
+            return await process.run(self._folder.configuration, clock)
+        finally:
+            life_goes_on.cancel()
 
     async def _live_through(self, configuration: Configuration, database: SharedDatabase) -> None:
         clock = ManualClock(STARTS_AT)
@@ -135,6 +164,13 @@ class Demo:
                     message.subject or message.text,
                 )
             )
+
+
+async def _live(database: SharedDatabase, clock: Clock) -> None:
+    """Let everything happen at its time."""
+    while True:
+        database.apply_until(clock.now())
+        await asyncio.sleep(LIVE_EVERY)
 
 
 def _next_moment(now: datetime, node: Node, database: SharedDatabase) -> datetime:

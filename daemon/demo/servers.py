@@ -31,6 +31,7 @@ class LocalServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
+            start_new_session=True,  # Ctrl-C is for the daemon, which still has to send what it has begun
         )
         line = self._process.stdout.readline() if self._process.stdout else b""
         if not line.strip().isdigit():

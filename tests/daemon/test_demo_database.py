@@ -6,7 +6,7 @@ import smtplib
 import sqlite3
 import urllib.request
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from daemon.demo.database import SharedDatabase
-from daemon.demo.life import ENDS_AT, STARTS_AT, ZONE, life
+from daemon.demo.life import ENDS_AT, STARTS_AT, ZONE, life, shifted, weeks_until
 from daemon.demo.servers import LocalServer
 from daemon.demo.town import UNITS, VACANT_SECTION_HEAD, people
 from daemon.demo.view import Picture, SentMessage, View, masked
@@ -51,6 +51,20 @@ def test_life_is_in_order_and_goes_on_only_while_people_work() -> None:
     assert [change.at for change in changes] == sorted(change.at for change in changes)
     assert all(chinese_calendar.is_workday(change.at.astimezone(ZONE).date()) for change in changes)
     assert changes[0].at < STARTS_AT < changes[-1].at < ENDS_AT
+
+
+@pytest.mark.parametrize("now", [datetime(2026, 9, 24, tzinfo=UTC), datetime(2027, 3, 3, 12, tzinfo=UTC)])
+def test_life_can_be_moved_to_this_week(now: datetime) -> None:
+    """Moved by whole weeks, in the order it was, with the times written in the cases moved alike."""
+    by = weeks_until(now)
+    moved = shifted(life(), by)
+    assert abs(STARTS_AT + by + timedelta(days=10) - now) <= timedelta(days=3.5)
+    assert by % timedelta(weeks=1) == timedelta()
+    before, after = life()[0], moved[0]
+    assert after.at == before.at + by
+    assert datetime.fromisoformat(str(after.values["djsj"])) - datetime.fromisoformat(str(before.values["djsj"])) == by
+    assert len(str(after.values["xfrq"])) == len("2026-09-17")
+    assert after.values["xfjbh"] == before.values["xfjbh"]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
