@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Row = Sequence[Any]
 
 CHUNK = 500  # values of one IN list: below every database's limit
+ARRAY_CHUNK = 10_000
 COLON_BEFORE_NAME = re.compile(r"(?<![:\w\\]):(?=\w)")
 AS_IT_CAME = NullType()  # parameters go to the driver as they came from it, without a cast
 
@@ -77,6 +78,7 @@ class RowReader:
         self._first_page = there.order_by(self.key).limit(limit)
         self._next_page = rows.where(self.key > _given("after")).order_by(self.key).limit(limit)
         self._among = rows.where(self.key.in_(_given("keys", many=True)))
+        self._among_array = rows.where(self.key == sa.func.any(_given("keys")))
         self._any_key = select_from(entity, self.key).where(self.key.is_not(None)).limit(1)
         self._keys = select_from(entity, self.key).where(self.key.is_not(None)).order_by(self.key)
         self._without_key = select_from(entity, sa.func.count()).where(self.key.is_(None))
@@ -89,6 +91,10 @@ class RowReader:
 
     def among(self, connection: sa.Connection, keys: Sequence[object]) -> Iterator[Row]:
         """The rows with one of these keys."""
+        if connection.dialect.name == "postgresql":  # one parameter instead of hundreds: several times faster
+            for start in range(0, len(keys), ARRAY_CHUNK):
+                yield from fetch(connection, self._among_array, {"keys": _array(keys[start : start + ARRAY_CHUNK])})
+            return
         for start in range(0, len(keys), CHUNK):
             yield from fetch(connection, self._among, {"keys": keys[start : start + CHUNK]})
 
@@ -112,6 +118,12 @@ def native(keys: Collection[str], *, whole_numbers: bool) -> list[object]:
     if not whole_numbers:
         return list(keys)
     return [int(key) for key in keys if key.lstrip("-").isdigit()]
+
+
+def _array(keys: Sequence[object]) -> str:
+    """An array as PostgreSQL writes it; without a type of its own it takes the column's, whatever that is."""
+    quoted = (str(key).replace("\\", "\\\\").replace('"', '\\"') for key in keys)
+    return "{" + ",".join(f'"{key}"' for key in quoted) + "}"
 
 
 def _given(name: str, *, many: bool = False) -> sa.BindParameter[Any]:
