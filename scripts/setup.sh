@@ -66,7 +66,7 @@ if [ -z "$uv" ]; then
   say "准备 uv（只在 .cache/uv 内） / getting uv (inside .cache/uv only)"
   mkdir -p .cache
   make_venv .cache/uv
-  .cache/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9' >&2 ||
+  .cache/uv/bin/python -m pip install -qq --disable-pip-version-check 'uv>=0.9' >&2 ||
     give_up "下载 uv 失败：请检查软件包索引（PIP_INDEX_URL 或 pip 配置）。" \
       "uv could not be downloaded: check the package index (PIP_INDEX_URL or pip's configuration)."
   uv="$(pwd)/.cache/uv/bin/uv"

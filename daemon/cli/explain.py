@@ -159,7 +159,7 @@ def _show(at_desk: Desk, stored: StoredCase, stories: Sequence[Story], deliverie
 
     screen = console()
     for line in _facts(at_desk, stored):
-        screen.print(line)
+        screen.print(line, soft_wrap=True)
     for story in stories:
         screen.rule(story.title, align="left")
         for heading, sentences in (
@@ -170,7 +170,7 @@ def _show(at_desk: Desk, stored: StoredCase, stories: Sequence[Story], deliverie
             if sentences:
                 screen.print(f"{heading}{speak('：', ':')}")
             for sentence in sentences:
-                screen.print(f"  {say(sentence)}")
+                screen.print(f"  {say(sentence)}", soft_wrap=True)
         screen.print(_next_look(at_desk, story.stored))
     show_table(
         speak("已决定的消息", "messages decided"),
