@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
-
 import click
 
 from daemon.cli.output import EXIT_USAGE, speak
-
-if TYPE_CHECKING:
-    from policies.text import Text
 
 click.UsageError.exit_code = EXIT_USAGE  # not click's own 2: systemd is told not to restart on 64
 

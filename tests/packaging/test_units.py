@@ -35,9 +35,9 @@ def test_the_unit_is_understood(installed_unit: Path) -> None:
 
 def test_a_misspelt_unit_would_be_noticed(installed_unit: Path) -> None:
     """The check above is not blind: a wrong Type is refused."""
-    installed_unit.write_text(installed_unit.read_text("utf-8").replace("Type=notify", "Type=notfy"), "utf-8")
+    installed_unit.write_text(installed_unit.read_text("utf-8").replace("Type=notify", "Type=shout"), "utf-8")
     seen = analyze("verify", "--man=no", "--recursive-errors=no", str(installed_unit))
-    assert "notfy" in seen.stderr
+    assert "shout" in seen.stderr
 
 
 def test_the_unit_exposes_little(installed_unit: Path) -> None:

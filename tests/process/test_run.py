@@ -114,11 +114,11 @@ def test_a_kill_loses_nothing(office: Office, tmp_path: Path) -> None:
 
 def test_a_wrong_configuration_ends_with_78(office: Office, tmp_path: Path) -> None:
     """At the start every mistake is told without a traceback, and systemd is told not to try again."""
-    office.configuration.write_text(office.configuration.read_text("utf-8") + "\nchanels: {}\n", "utf-8")
+    office.configuration.write_text(office.configuration.read_text("utf-8") + "\nways_out: {}\n", "utf-8")
     with daemon(office.configuration, tmp_path) as running:
         assert running.wait() == 78
         told = running.errors()
-    assert "chanels" in told
+    assert "ways_out" in told
     assert "Traceback" not in told
 
 
