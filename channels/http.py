@@ -144,11 +144,14 @@ class Request(_Strict):
 
 
 class Lookup(Request):
-    """How to ask the gateway whether it has a message; `{reference}` names it."""
+    """How to ask the gateway whether it has a message; `{reference}` names it.
+
+    Both tests must be written: an answer taken for "absent" by mistake would send the message a second time.
+    """
 
     method: Literal["GET", "POST", "PUT"] = "GET"
     present: AnswerTest
-    absent: AnswerTest = AnswerTest(status=[404])
+    absent: AnswerTest
     reference: Where | None = None
 
 

@@ -15,6 +15,8 @@ from channels.base import Message, Outcome, OutcomeUnknown, PermanentFailure, Se
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from yarl import URL
+
 _LARGEST_ANSWER = 1 << 20
 _KEEP_ALIVE = 15.0  # seconds; shorter than the idle limit of the usual gateway, so that it does not close first
 
@@ -44,7 +46,7 @@ class HttpExchange:
         self._context = _tls_context(ca_file)
         self._session: aiohttp.ClientSession | None = None
 
-    async def ask(self, method: str, url: str, **options: Any) -> Answer:  # noqa: ANN401  # aiohttp's own arguments
+    async def ask(self, method: str, url: str | URL, **options: Any) -> Answer:  # noqa: ANN401  # aiohttp's own arguments
         """Send one request, read the whole answer.
 
         Raises:

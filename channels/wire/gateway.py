@@ -10,10 +10,12 @@ import re
 import uuid
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
+
+from yarl import URL
 
 from channels.base import (
     Message,
@@ -106,6 +108,13 @@ class Gateway:
         raise refusal(self._settings, answer)
 
     async def _request(self, request: Request, message: Message) -> Answer:
+        try:
+            address, headers, data = self._written(request, message)
+        except UnicodeEncodeError:
+            raise PermanentFailure("bad_text", "half a character (lone surrogate)") from None
+        return await self._exchange.ask(request.method, address, headers=headers, data=data)
+
+    def _written(self, request: Request, message: Message) -> tuple[URL, dict[str, str], bytes | None]:
         values = self._values(message)
         for computed in request.compute:
             values[computed.name] = compute(computed, values)
@@ -116,7 +125,7 @@ class Gateway:
         if request.body is not None:
             data = encode_body(request.body, values)
             headers.setdefault("Content-Type", _content_type(request.body))
-        return await self._exchange.ask(request.method, _address(request, values), headers=headers, data=data)
+        return _address(request, values), headers, data
 
     def _values(self, message: Message) -> dict[str, str]:
         return {
@@ -202,9 +211,9 @@ def compute(computed: Computed, values: Mapping[str, str]) -> str:
             f"{_percent(name)}={_percent(text)}" if computed.percent else f"{name}={text}" for name, text in fields
         )
         material = (computed.join or "&").join(written)
-    raw = _utf8(material)
+    raw = material.encode()
     if computed.digest.startswith("hmac-"):
-        raw = hmac.new(_utf8(fill(computed.key or "", values)), raw, computed.digest.removeprefix("hmac-")).digest()
+        raw = hmac.new(fill(computed.key or "", values).encode(), raw, computed.digest.removeprefix("hmac-")).digest()
     elif computed.digest != "none":
         raw = hashlib.new(computed.digest, raw).digest()
     return _LETTERS[computed.letters](_ENCODINGS[computed.encode](raw))
@@ -282,9 +291,7 @@ def _content_type(body: Body) -> str:
     return f"{_TYPES[body.format]}; charset={body.charset}"
 
 
-def _address(request: Request, values: Mapping[str, str]) -> Any:  # noqa: ANN401  # a URL object of aiohttp's
-    from yarl import URL  # noqa: PLC0415  # aiohttp's own dependency
-
+def _address(request: Request, values: Mapping[str, str]) -> URL:
     address = fill_url(request.url, values)
     if request.query:
         fields = {name: fill(text, values) for name, text in request.query.items()}
@@ -299,6 +306,7 @@ def _address(request: Request, values: Mapping[str, str]) -> Any:  # noqa: ANN40
 def _header(text: str) -> str:
     if any(mark in text for mark in "\r\n\0"):
         raise PermanentFailure("bad_header", "a line break in a header")
+    text.encode()  # the library would let half a character through
     return text
 
 
@@ -314,14 +322,7 @@ def _instants(prefix: str, at: datetime, zone: ZoneInfo) -> dict[str, str]:
 
 
 def _percent(text: str) -> str:
-    return quote(_utf8(text), safe="-_.~")
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise PermanentFailure("bad_text", "half a character (lone surrogate)") from None
+    return quote(text, safe="-_.~")
 
 
 def _passes(test: AnswerTest, answer: Answer) -> bool:

@@ -272,7 +272,7 @@ WRONG = [
     ({"reference": {}}, "exactly one of json and regex"),
     ({"time_zone": "Asia/Nowhere"}, "time zone"),
     ({"url": "ftp://example.com"}, "url"),
-    ({"lookup": {"url": "http://a.example/{ref}", "present": {}}}, "lookup.url: .*ref"),
+    ({"lookup": {"url": "http://a.example/{ref}", "present": {}, "absent": {}}}, "lookup.url: .*ref"),
 ]
 
 
@@ -290,6 +290,20 @@ async def test_a_parameter_the_message_lacks_is_refused() -> None:
         assert isinstance(await send(server, sms(params={"due": "10月8日"}), **settings), Receipt)
         assert isinstance(await send(server, sms(), **settings), PermanentFailure)
     assert [one["text"] for one in server.messages] == ["10月8日"]
+
+
+@pytest.mark.parametrize("where", ["url", "query", "headers", "signature"])
+async def test_half_a_character_is_refused_wherever_it_stands(where: str) -> None:
+    """A lone surrogate in an address, a query, a header or a signature is this message's failure alone."""
+    places: dict[str, dict[str, Any]] = {
+        "url": {"url": "http://127.0.0.1:1/{text}"},
+        "query": {"query": {"t": "{text}"}},
+        "headers": {"headers": {"X": "{text}"}},
+        "signature": {"compute": [{"name": "s", "concat": ["{text}"], "digest": "md5", "encode": "hex"}]},
+    }
+    async with running(SmsGateway()) as server:
+        assert isinstance(await send(server, sms("half \ud83d"), **places[where]), PermanentFailure)
+        assert server.requests == 0
 
 
 async def test_the_time_of_the_request_is_told_apart_from_that_of_the_message() -> None:

@@ -22,7 +22,7 @@ POLICY = """
 policy: test
 title: 测试
 limits:
-  finish: {title: 办结, basis: 信访工作条例第三十四条, start: accepted_at, within: 60 日, done: finished_at, ladder: short}
+  finish: {title: 办结, basis: 条例第三十四条, start: accepted_at, within: 60 日, done: finished_at, ladder: short}
 ladders:
   short:
     lights: {yellow: 3 工作日, orange: 1 工作日}
