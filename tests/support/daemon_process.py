@@ -41,10 +41,10 @@ def duban(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def server(module: str, record: Path) -> Iterator[int]:
+def server(module: str, record: Path, *options: str) -> Iterator[int]:
     """A server of the test support as a process of its own; yields its port."""
     with subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", module, "--port", "0", "--record", str(record)],
+        [sys.executable, "-m", module, "--port", "0", "--record", str(record), *options],
         env=environment(),
         cwd=TESTS,
         stdout=subprocess.PIPE,

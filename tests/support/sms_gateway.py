@@ -113,13 +113,14 @@ class FaultyServer:
 class SmsGateway(FaultyServer):
     """Takes SMS at `/sms`, tells about them at `/sms/{reference}`."""
 
-    def __init__(self, record: int | None = None, *, base64_body: bool = False) -> None:
+    def __init__(self, record: int | None = None, *, base64_body: bool = False, delay: float = 0.0) -> None:
         super().__init__()
         self.messages: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
         self.bodies: list[bytes] = []
         self._record = record
         self._base64_body = base64_body
+        self._delay = delay
 
     def routes(self) -> list[web.RouteDef]:
         """Sending, asking, and the switch for faults."""
@@ -134,6 +135,8 @@ class SmsGateway(FaultyServer):
         fault = self.next_fault()
         if fault is None or fault.taken:
             await self._take(request)
+        if self._delay:
+            await asyncio.sleep(self._delay)
         if fault is not None:
             return await self.spoil(request, fault)
         return web.json_response({"code": "0", "data": {"id": f"S{len(self.messages)}"}})
@@ -180,8 +183,8 @@ async def running(server: FaultyServer) -> AsyncIterator[Any]:
         await server.stop()
 
 
-async def _serve(port: int, record: int | None) -> None:
-    gateway = SmsGateway(record)
+async def _serve(port: int, record: int | None, delay: float) -> None:
+    gateway = SmsGateway(record, delay=delay)
     await gateway.start(port)
     print(gateway.port, flush=True)  # noqa: T201  # whoever started it reads the port
     await asyncio.Event().wait()
@@ -192,10 +195,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=SmsGateway.__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--record", type=Path)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds until an SMS taken is answered")
     chosen = parser.parse_args()
     record = os.open(chosen.record, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if chosen.record else None
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(chosen.port, record))
+        asyncio.run(_serve(chosen.port, record, chosen.delay))
 
 
 if __name__ == "__main__":

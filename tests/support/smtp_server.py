@@ -229,9 +229,10 @@ _PATH = re.compile(rb"<([^>]*)>")
 class FastSink(asyncio.Protocol):
     """Takes every mail. The line about it is in the file before the 250 is on the wire."""
 
-    def __init__(self, record: int | None, *, fsync: bool = False) -> None:
+    def __init__(self, record: int | None, *, fsync: bool = False, delay: float = 0.0) -> None:
         self._record = record
         self._fsync = fsync
+        self._delay = delay
         self._buffer = b""
         self._in_body = False
         self._recipient = b""
@@ -248,7 +249,13 @@ class FastSink(asyncio.Protocol):
         answers: list[bytes] = []
         while (answer := self._body() if self._in_body else self._command()) is not None:
             answers.append(answer)
-        if self._transport is not None:
+        if self._delay:
+            asyncio.get_running_loop().call_later(self._delay, self._answer, answers)
+        else:
+            self._answer(answers)
+
+    def _answer(self, answers: list[bytes]) -> None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(answers))
             if answers and answers[-1].startswith(b"221"):
                 self._transport.close()
@@ -300,9 +307,9 @@ def recorded(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
-async def _serve(port: int, record: int | None, *, fsync: bool) -> None:
+async def _serve(port: int, record: int | None, *, fsync: bool, delay: float) -> None:
     server = await asyncio.get_running_loop().create_server(
-        lambda: FastSink(record, fsync=fsync), "127.0.0.1", port, backlog=1024
+        lambda: FastSink(record, fsync=fsync, delay=delay), "127.0.0.1", port, backlog=1024
     )
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201  # whoever started it reads the port
     await server.serve_forever()
@@ -314,10 +321,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--record", type=Path)
     parser.add_argument("--fsync", action="store_true")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds until each answer, as on a slow line")
     chosen = parser.parse_args()
     record = os.open(chosen.record, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if chosen.record else None
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(chosen.port, record, fsync=chosen.fsync))
+        asyncio.run(_serve(chosen.port, record, fsync=chosen.fsync, delay=chosen.delay))
 
 
 if __name__ == "__main__":
