@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+
 import click
 
 from daemon.cli.output import EXIT_USAGE, speak
