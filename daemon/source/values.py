@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from daemon.mapping import as_day, means_end_of_day
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Convert = Callable[[Any], Scalar]
     ConvertInstant = Callable[[Any], datetime | None]
 
+Converted = TypeVar("Converted")
 YES = frozenset({"1", "true", "t", "yes", "y", "on", "是", "有", "\x01"})
 NO = frozenset({"0", "false", "f", "no", "n", "off", "否", "无", "\x00"})
 WRITTEN_DATE = re.compile(
@@ -34,6 +35,7 @@ WRITTEN_DATE = re.compile(
 SAFE_TO_SHOW = re.compile(r"[\d :/.\-+TZ]{1,26}")
 LOOKS_PERSONAL = re.compile(r"1\d{10}|\d{15}|\d{17}[\dXx]")
 EPOCH_DIGITS, EPOCH_MS_DIGITS, DAY_DIGITS, SECOND_DIGITS = (9, 10), (12, 13), 8, 14
+REMEMBERED, REMEMBERED_LENGTH = 4_096, 64  # values per column, characters per value
 LAST_YEAR = 9999  # the last one Python knows
 TIME_DIRECTIVES = re.compile("%[HIcXs]")
 
@@ -245,6 +247,27 @@ def _spellings(none_values: Iterable[str]) -> Iterable[str]:
 
 def field_converter(name: str, column: Column, reading: Reading) -> Convert:
     """A converter for a field, official, unit …: codes translated, then by the declared type, else as it is."""
+    return _remembering(_field_converter(name, column, reading))
+
+
+def _remembering(convert: Callable[[Any], Converted]) -> Callable[[Any], Converted]:
+    """The same, quicker: codes, names of units and flags come again and again, so their results are kept."""
+    known: dict[str, Converted] = {}
+
+    def quick(raw: Any) -> Converted:  # noqa: ANN401 - whatever the driver hands over
+        if raw.__class__ is not str:  # True and 1 are the same key of a dict, but not the same value
+            return convert(raw)
+        if raw in known:
+            return known[raw]
+        value = convert(raw)
+        if len(known) < REMEMBERED and len(raw) <= REMEMBERED_LENGTH:
+            known[raw] = value
+        return value
+
+    return quick
+
+
+def _field_converter(name: str, column: Column, reading: Reading) -> Convert:
     none = frozenset(reading.none_values if column.none is None else column.none)
     finish = _FINISH.get(column.type or "", _as_it_is)
     instants = instant_converter(name, column, reading)
@@ -275,25 +298,25 @@ def field_converter(name: str, column: Column, reading: Reading) -> Convert:
 
 def text_converter(name: str, column: Column, reading: Reading) -> Callable[[Any], str | None]:
     """A converter for a column that is always text (keys, names, roles)."""
-    convert = field_converter(name, column, reading)
+    convert = _field_converter(name, column, reading)
 
     def as_text(raw: Any) -> str | None:  # noqa: ANN401 - whatever the driver hands over
         value = convert(raw)
         return None if value is None else _text_of(value)
 
-    return as_text
+    return _remembering(as_text)
 
 
 def bool_converter(name: str, column: Column, reading: Reading) -> Callable[[Any], bool | None]:
     """A converter for a column of yes and no."""
     declared = column if column.type == "bool" else column.model_copy(update={"type": "bool"})
-    convert = field_converter(name, declared, reading)
+    convert = _field_converter(name, declared, reading)
 
     def as_bool(raw: Any) -> bool | None:  # noqa: ANN401 - whatever the driver hands over
         value = convert(raw)
         return None if value is None else _bool(value)
 
-    return as_bool
+    return _remembering(as_bool)
 
 
 def _as_it_is(raw: object) -> Scalar:
