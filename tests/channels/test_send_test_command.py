@@ -118,7 +118,7 @@ def test_failures_have_their_own_exit_codes(configuration: Path, relay: SmtpServ
 
 def test_an_unknown_channel_is_named_with_those_there_are(configuration: Path) -> None:
     """A mistyped name gets the nearest one."""
-    result = run(configuration, "mial", "--to", "reader@example.com")
+    result = run(configuration, "mails", "--to", "reader@example.com")
     assert result.exit_code == 1
     assert "mail" in result.stderr
 

@@ -21,6 +21,8 @@ from email.parser import BytesParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aiosmtpd.smtp import SMTP, AuthResult
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
@@ -106,7 +108,7 @@ class SmtpServer:
         self.connections += 1
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # aiosmtpd warns of a login without TLS; on loopback it is what we test
-            session = _session_class()(
+            session = _Session(
                 self,
                 tls_context=self._starttls,
                 authenticator=self._authenticate if self._password else None,
@@ -120,8 +122,6 @@ class SmtpServer:
         return session
 
     def _authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> Any:
-        from aiosmtpd.smtp import AuthResult  # noqa: PLC0415  # not needed by the sink
-
         del server, session, envelope, mechanism
         return AuthResult(success=data.password == (self._password or "").encode(), handled=False)
 
@@ -145,69 +145,64 @@ class SmtpServer:
         return fault or f"250 2.0.0 queued as Q{len(self.mails)}"
 
 
-def _session_class() -> Any:
-    from aiosmtpd.smtp import SMTP  # noqa: PLC0415  # not needed by the sink
+class _Session(SMTP):
+    """One connection, with the server's faults before each command."""
 
-    class Session(SMTP):
-        """One connection, with the server's faults before each command."""
-
-        async def meet(self, fault: str) -> bool:
-            """Do what the fault says; false if it is just a line to answer."""
-            if fault == HANG:
-                self.event_handler.hanging.set()
-                await self.event_handler.released.wait()
-                return True
-            if fault == DROP:
-                self.transport.abort()
-            elif fault == MALFORMED:
-                await self.push("what is this?")
-            elif fault == HALF:
-                self._writer.write(b"25")
-                self.transport.close()
-            else:
-                return False
+    async def meet(self, fault: str) -> bool:
+        """Do what the fault says; false if it is just a line to answer."""
+        if fault == HANG:
+            self.event_handler.hanging.set()
+            await self.event_handler.released.wait()
             return True
+        if fault == DROP:
+            self.transport.abort()
+        elif fault == MALFORMED:
+            await self.push("what is this?")
+        elif fault == HALF:
+            self._writer.write(b"25")
+            self.transport.close()
+        else:
+            return False
+        return True
 
-        async def _faulty(self, command: str) -> bool:
-            self.event_handler.commands.append(command)
-            fault = self.event_handler.fault(command)
-            if fault is None:
-                return False
-            if not await self.meet(fault):
-                await self.push(fault)
-                if fault.startswith("421"):
-                    self.transport.close()
-            return True
-
-        async def _handle_client(self) -> None:
-            fault = self.event_handler.fault("CONNECT")
-            if fault is None:
-                await super()._handle_client()
-            elif not await self.meet(fault):
-                await self.push(fault)
+    async def _faulty(self, command: str) -> bool:
+        self.event_handler.commands.append(command)
+        fault = self.event_handler.fault(command)
+        if fault is None:
+            return False
+        if not await self.meet(fault):
+            await self.push(fault)
+            if fault.startswith("421"):
                 self.transport.close()
+        return True
 
-        async def push(self, status: str | bytes) -> None:
-            if status:
-                await super().push(status)
+    async def _handle_client(self) -> None:
+        fault = self.event_handler.fault("CONNECT")
+        if fault is None:
+            await super()._handle_client()
+        elif not await self.meet(fault):
+            await self.push(fault)
+            self.transport.close()
 
-        async def smtp_MAIL(self, arg: str) -> None:  # noqa: N802  # aiosmtpd's name
-            if not await self._faulty("MAIL"):
-                await super().smtp_MAIL(arg)
+    async def push(self, status: str | bytes) -> None:
+        if status:
+            await super().push(status)
 
-        async def smtp_RCPT(self, arg: str) -> None:  # noqa: N802  # aiosmtpd's name
-            if not await self._faulty("RCPT"):
-                await super().smtp_RCPT(arg)
+    async def smtp_MAIL(self, arg: str) -> None:  # noqa: N802  # aiosmtpd's name
+        if not await self._faulty("MAIL"):
+            await super().smtp_MAIL(arg)
 
-        async def smtp_DATA(self, arg: str) -> None:  # noqa: N802  # aiosmtpd's name
-            if not await self._faulty("DATA"):
-                await super().smtp_DATA(arg)
+    async def smtp_RCPT(self, arg: str) -> None:  # noqa: N802  # aiosmtpd's name
+        if not await self._faulty("RCPT"):
+            await super().smtp_RCPT(arg)
 
-        async def smtp_RSET(self, arg: str) -> None:  # noqa: N802  # aiosmtpd's name
-            if not await self._faulty("RSET"):
-                await super().smtp_RSET(arg)
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802  # aiosmtpd's name
+        if not await self._faulty("DATA"):
+            await super().smtp_DATA(arg)
 
-    return Session
+    async def smtp_RSET(self, arg: str) -> None:  # noqa: N802  # aiosmtpd's name
+        if not await self._faulty("RSET"):
+            await super().smtp_RSET(arg)
 
 
 @contextlib.asynccontextmanager
