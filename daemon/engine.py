@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ POSTPONE = timedelta(minutes=10)  # a row that throws is looked at again this mu
 TRUSTED_FOR = timedelta(minutes=2)  # facts re-read this recently are not read again before sending
 SUSPICIOUS = 20  # this many cases asked for and none there: the source is broken, not empty
 PAGE = 1000
+GONE = ""  # the fingerprint of a case that left the source: if it comes back, it is taken over whatever it says
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,21 @@ class Rules:
     def calendar(self, policy: Policy, limit: Limit) -> Calendar:
         """The calendar a limit is counted by: its own, the policy's, or the office's."""
         return self.calendars[limit.calendar or policy.calendar or self.default_calendar]
+
+    def mark(self, now: datetime) -> str:
+        """A hash of all a count depends on beside the case: with another one, everything is counted again."""
+        days = [_mark_of(self.calendars[name], now) for name in sorted(self.calendars)]
+        said = "\n".join((self.policies.version, self.default_calendar, *days))
+        return hashlib.sha256(said.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a second look at some cases showed, by case key."""
+
+    moved: frozenset[str] = frozenset()  # other facts than we knew, or gone: taken over, to be looked at again
+    uncountable: Mapping[str, str] = field(default_factory=dict[str, str])  # other facts, which cannot be counted: why
+    away: bool = False  # nobody answered: the last known facts hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +114,19 @@ class Engine:
             SourceUnavailable: enforcement goes on with what is known.
         """
         try:
-            report = self._sync(now, full=full or self._rules_changed())
+            report = self._sync(now, full=full)
         except SourceUnavailable:
             self.source_away_since = self.source_away_since or now
             raise
         self.source_away_since = None
         return report
 
-    def _rules_changed(self) -> bool:
-        return self.store.bookmark("rules") != self.rules.policies.version
-
     def _sync(self, now: datetime, *, full: bool) -> SyncReport:
         self._take_directory(now)
-        watermark = None if full else self.store.bookmark("cases")
+        mark = self.rules.mark(now)
+        rules_changed = self.store.bookmark("rules") != mark
+        watermark = None if full or rules_changed else self.store.bookmark("cases")
         whole = watermark is None
-        rules_changed = self._rules_changed()
         read = changed = 0
         bad: list[BadRow] = []
         fine: set[str] = set()
@@ -129,7 +143,7 @@ class Engine:
         self._set_aside("cases", bad, fine, now, whole=whole)
         gone = self._notice_deletions(now) if whole else 0
         if rules_changed:
-            self.store.set_bookmark("rules", self.rules.policies.version)
+            self.store.set_bookmark("rules", mark)
         return SyncReport(read, changed, gone, len(bad))
 
     def _take_directory(self, now: datetime) -> None:
@@ -140,13 +154,16 @@ class Engine:
         self._set_aside("directory", bad, set(), now, whole=True)
 
     def _set_aside(self, entity: str, bad: Iterable[BadRow], fine: set[str], now: datetime, *, whole: bool) -> None:
-        rows = {(row.entity, row.row): SetAside(row.entity, row.row, row.reason, now) for row in bad}
+        reasons: dict[str, dict[str, None]] = {}
+        for row in bad:
+            reasons.setdefault(row.row, {})[row.reason] = None
+        rows = {row: SetAside(entity, row, "；".join(why), now) for row, why in reasons.items()}
         if not whole:
             if not rows and not fine:
                 return
             for old in self.store.rows_set_aside():
-                if old.row not in fine:
-                    rows.setdefault((old.entity, old.row), old)
+                if old.entity == entity and old.row not in fine:
+                    rows.setdefault(old.row, old)
         self.store.set_aside(list(rows.values()), entity, now)
 
     def _take(self, cases: Sequence[Case], now: datetime, *, recount: bool = False) -> tuple[int, list[BadRow]]:
@@ -193,9 +210,18 @@ class Engine:
             if stored.obligation.state in {ObligationState.OPEN, ObligationState.PAUSED}:
                 changes.append(_withdrawn(stored))
                 events.append(Event(case.key, "withdrawn", now, _about(stored.obligation)))
-        events.extend(Event(case.key, "finding", now, _reason(reason)) for reason in counted.findings)
+        told = self._findings_told(known, now)
+        events.extend(Event(case.key, "finding", now, _reason(r)) for r in counted.findings if _gist(r) not in told)
         stored_case = StoredCase(case, print_, now, first_handler=first)
         return CaseChange(stored_case, tuple(changes), tuple(events))
+
+    def _findings_told(self, known: StoredCase | None, now: datetime) -> set[tuple[Why, str, Text]]:
+        """What the facts known before had shown already: said once, not with every change of the case."""
+        if known is None:
+            return set()
+        rules = self.rules
+        before = obligations_of(rules.policies, known.case, rules.calendars, now, rules.default_calendar)
+        return {_gist(reason) for reason in before.findings}
 
     def _revised(
         self, new: Obligation, case: Case, first: FirstHandler | None, stored: StoredObligation | None, now: datetime
@@ -252,7 +278,7 @@ class Engine:
         obligations = self.store.obligations_of(keys)
         changes = [
             CaseChange(
-                stored,
+                dataclasses.replace(stored, fingerprint=GONE),
                 tuple(
                     _withdrawn(o)
                     for o in obligations.get(key, ())
@@ -274,18 +300,23 @@ class Engine:
             return 0
         keys = {stored.obligation.case_key for stored in claimed}
         known = self.store.cases(keys)
-        moved, away = self._refresh(keys, known, now)
-        decisions = [
-            self._decide(stored, known.get(stored.obligation.case_key), now, away=away)
-            for stored in claimed
-            if stored.obligation.case_key not in moved
-        ]
-        moved_on = [_untouched(stored) for stored in claimed if stored.obligation.case_key in moved]
-        self.store.save_decisions(self.epoch, [*decisions, *moved_on], self.rules.policies.version, now)
+        looked = self._refresh(keys, known, now)
+        decisions = [self._looked_at(stored, known, looked, now) for stored in claimed]
+        self.store.save_decisions(self.epoch, decisions, self.rules.policies.version, now)
         return len(claimed)
 
-    def _refresh(self, keys: Iterable[str], known: Mapping[str, StoredCase], now: datetime) -> tuple[set[str], bool]:
-        """Re-read these cases. Returns those whose facts changed (taken over; look again), and whether it is away."""
+    def _looked_at(
+        self, stored: StoredObligation, known: Mapping[str, StoredCase], looked: _Looked, now: datetime
+    ) -> Decision:
+        key = stored.obligation.case_key
+        if key in looked.moved:
+            return _untouched(stored)
+        if key in looked.uncountable:
+            return _postponed(stored, looked.uncountable[key], now)
+        return self._decide(stored, known.get(key), now, away=looked.away)
+
+    def _refresh(self, keys: Iterable[str], known: Mapping[str, StoredCase], now: datetime) -> _Looked:
+        """Re-read these cases and take over those whose facts changed."""
         asked = set(keys)
         try:
             fresh, bad = self._reread(asked)
@@ -293,9 +324,9 @@ class Engine:
             if self.source_away_since is None:
                 log.warning(telemetry.SOURCE_AWAY, problem=error.message.zh)
             self.source_away_since = self.source_away_since or now
-            return set(), True
+            return _Looked(away=True)
         self.source_away_since = None
-        unusable = {row.row for row in bad}
+        unusable = {row.case for row in bad}
         gone = [key for key in asked if key not in fresh and key not in unusable]
         if gone:
             self._withdraw_cases(gone, now)
@@ -305,7 +336,8 @@ class Engine:
         _, uncountable = self._take(changed, now)
         if uncountable:
             self._set_aside("cases", uncountable, set(), now, whole=False)
-        return {*gone, *(case.key for case in changed)}, False
+        why = {row.row: row.reason for row in uncountable}
+        return _Looked(frozenset(gone).union(case.key for case in changed if case.key not in why), why)
 
     def _reread(self, asked: set[str]) -> tuple[dict[str, Case], tuple[BadRow, ...]]:
         fresh, bad = self.source.reread(asked)
@@ -332,15 +364,8 @@ class Engine:
                 self.rules.kinds,
             )
         except Exception as error:  # noqa: BLE001 - one poisonous row must not stop the others; it is shown and retried
-            return self._postponed(stored, error, now)
+            return _postponed(stored, f"{type(error).__name__}: {error}", now)
         return _decision(stored, plan, now, as_of=case.read_at if away else None)
-
-    def _postponed(self, stored: StoredObligation, error: Exception, now: datetime) -> Decision:
-        what = f"{type(error).__name__}: {error}"
-        log.error(telemetry.POSTPONED, case=stored.obligation.case_key, limit=stored.obligation.limit, problem=what)
-        change = dataclasses.replace(_same(stored), next_check_at=now + POSTPONE)
-        body = {"limit": stored.obligation.limit, "problem": what, "until": (now + POSTPONE).isoformat()}
-        return Decision(change, events=(Event(stored.obligation.case_key, "postponed", now, body),))
 
     # --- gate ------------------------------------------------------------------------------------------
 
@@ -386,7 +411,7 @@ class Engine:
             now,
             self.rules.kinds,
         )
-        event = Event(notice.case_key, "fell_upward", now, _plan_body(plan))
+        event = Event(notice.case_key, "fell_upward", now, _plan_body(mine[0].obligation, plan))
         return self.store.add_notices(mine[0].id, plan.notices, [event], self.rules.policies.version, now)
 
 
@@ -396,6 +421,25 @@ class Engine:
 def fingerprint(case: Case) -> str:
     """A hash of all the facts a count or a decision may use."""
     return hashlib.sha256(encode_case(case).encode()).hexdigest()
+
+
+def _mark_of(calendar: Calendar, now: datetime) -> str:
+    """All of a calendar that can change a count; the lists of public holidays for the years that are counted now."""
+    dated = (calendar.days_off, calendar.yearly_off, calendar.notice_on, calendar.notice_off)
+    lists = [sorted(one(year)) for one in calendar.lists for year in range(now.year - 1, now.year + 3)]
+    return repr(
+        (
+            calendar.name,
+            calendar.zone.key,
+            sorted(calendar.weekly.items()),
+            sorted(calendar.days_on.items()),
+            *(sorted(days) for days in dated),
+            lists,
+            calendar.baseline is None,
+            calendar.known_from,
+            calendar.known_until,
+        )
+    )
 
 
 def _no_longer_true(notice: Notice, obligations: Sequence[StoredObligation], now: datetime) -> str | None:
@@ -423,7 +467,11 @@ def _decision(stored: StoredObligation, plan: Plan, now: datetime, *, as_of: dat
         notices = tuple(dataclasses.replace(n, facts={**n.facts, "as_of": stamp}) for n in notices)
     idle = None if plan.next_check_at else _idle_reason(plan)
     change = ObligationChange(stored.obligation, plan.history, plan.next_check_at, idle, stored.id, stored.revision)
-    events = (Event(stored.obligation.case_key, "decided", now, _plan_body(plan)),) if _worth_telling(plan) else ()
+    events = (
+        (Event(stored.obligation.case_key, "decided", now, _plan_body(stored.obligation, plan)),)
+        if _worth_telling(plan)
+        else ()
+    )
     return Decision(change, notices, events)
 
 
@@ -440,8 +488,10 @@ def _worth_telling(plan: Plan) -> bool:
     return bool(plan.notices) or any(reason.why not in _SILENT for reason in plan.reasons)
 
 
-def _plan_body(plan: Plan) -> dict[str, object]:
+def _plan_body(obligation: Obligation, plan: Plan) -> dict[str, object]:
     return {
+        "policy": obligation.policy,
+        "limit": obligation.limit,
         "light": plan.light.value,
         "next_check_at": plan.next_check_at.isoformat() if plan.next_check_at else None,
         "notices": [{"key": n.key, "step": n.step, "role": n.role, "person": n.person, "channel": n.channel,
@@ -458,6 +508,10 @@ def _reason(reason: Reason) -> dict[str, object]:
         "en": reason.text.en,
         "at": reason.at.isoformat() if reason.at else None,
     }
+
+
+def _gist(reason: Reason) -> tuple[Why, str, Text]:
+    return reason.why, reason.step, reason.text
 
 
 def _about(obligation: Obligation) -> dict[str, object]:
@@ -491,6 +545,13 @@ def _same(stored: StoredObligation) -> ObligationChange:
     return ObligationChange(
         stored.obligation, stored.history, stored.next_check_at, stored.idle_reason, stored.id, stored.revision
     )
+
+
+def _postponed(stored: StoredObligation, problem: str, now: datetime) -> Decision:
+    log.error(telemetry.POSTPONED, case=stored.obligation.case_key, limit=stored.obligation.limit, problem=problem)
+    change = dataclasses.replace(_same(stored), next_check_at=now + POSTPONE)
+    body = {"limit": stored.obligation.limit, "problem": problem, "until": (now + POSTPONE).isoformat()}
+    return Decision(change, events=(Event(stored.obligation.case_key, "postponed", now, body),))
 
 
 def _untouched(stored: StoredObligation) -> Decision:

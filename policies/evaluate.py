@@ -595,6 +595,7 @@ def _facts(setting: _Setting, light: Light) -> dict[str, Scalar]:
     return {
         "case": one.case_key,
         "limit": one.limit,
+        "ladder": setting.limit.ladder,
         "limit_title": setting.limit.title,
         "basis": setting.limit.basis,
         "policy_title": setting.policy.title,

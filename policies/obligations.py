@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from policies.conditions import all_hold
 from policies.counting import Count, CountError, count
 from policies.duration import Duration, Unit, format_duration
-from policies.evaluate import DUE, light_at
+from policies.evaluate import DUE, START, light_at
 from policies.model import (
     Extension,
     FirstHandler,
@@ -424,8 +424,13 @@ def _light_kept(old: Obligation, new: Obligation, ladder: Ladder, calendar: Cale
 
 
 def _begun_anew(old: Obligation, history: History, new: Obligation, now: datetime, *, reopened: bool) -> History:
-    if reopened or old.start_at != new.start_at:
-        kept: dict[str, datetime] = {}
+    kept: dict[str, datetime] = {}
+    if reopened:
+        pass
+    elif old.start_at != new.start_at:
+        # The handler was told when the limit ran from an assumed start; the true one is no second assignment.
+        if old.start_assumed and not new.start_assumed and START in history.decided_until:
+            kept[START] = now
     elif old.due_at != new.due_at or old.legal_due_at != new.legal_due_at:
         kept = {anchor: at for anchor, at in history.decided_until.items() if anchor != DUE}
     else:

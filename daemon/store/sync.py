@@ -148,7 +148,7 @@ def _freeze(connection: sa.Connection, claims: Sequence[FirstHandler], now: date
     events: list[Event] = []
     for claim in claims:
         holder = frozen[claim.case_key]
-        if (holder.unit, holder.official) == (claim.unit, claim.official):
+        if not _contradicts(claim, holder):
             continue
         row = (claim.case_key, codec.encode([claim.unit, claim.official]), at)
         if insert_rows(connection, first_handler_conflicts, ("case_key", "claim", "recorded_at"), [row], _ONCE):
@@ -161,6 +161,11 @@ def _freeze(connection: sa.Connection, claims: Sequence[FirstHandler], now: date
             }
             events.append(Event(claim.case_key, "conflict", now, body))
     return events
+
+
+def _contradicts(claim: FirstHandler, holder: FirstHandler) -> bool:
+    """Whether the source names somebody else; saying nothing about the unit or the official is no contradiction."""
+    return claim.unit not in {None, holder.unit} or claim.official not in {None, holder.official}
 
 
 _ONCE = "ON CONFLICT DO NOTHING"

@@ -102,6 +102,7 @@ def test_facts_are_plain_and_complete() -> None:
     expected = {
         "case": "XF001",
         "limit": "notify",
+        "ladder": "standard",
         "limit_title": "书面告知",
         "basis": "信访工作条例第二十三条",
         "policy_title": "信访事项首办责任与限时办结",

@@ -365,6 +365,14 @@ def test_corrected_start_begins_everything_anew() -> None:
     assert revised(moved) == (2, set(), [Why.MOVED])
 
 
+def test_true_start_in_place_of_an_assumed_one_is_no_second_assignment() -> None:
+    """The limit ran from a fallback start and the handler was told; the true start moves it without telling twice."""
+    moved = obligation(case(milestones={"arrived_at": at("2026-09-18 10:00")}))
+    assumed = replace(OLD, start_assumed=True)
+    assert revised(moved, old=assumed) == (2, {"start"}, [Why.MOVED])
+    assert revised(moved, old=assumed, history=History({}, Light.GREEN)) == (2, set(), [Why.MOVED])
+
+
 def test_platform_limit_begins_the_due_steps_anew() -> None:
     """A limit set or changed on the platform is a change of facts."""
     assert revised(replace(OLD, platform_due_at=at("2026-10-02 10:00"))) == (2, {"start"}, [Why.MOVED])
