@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from channels.base import Message, OutcomeUnknown, PermanentFailure, Receipt, TemporaryFailure
 from daemon import telemetry
+from daemon.engine import POSTPONE
+from daemon.errors import DaemonError
 from daemon.render import RenderError
 from daemon.retry import next_attempt_at
 from daemon.store.values import Delivery, DeliveryResult, DeliveryState
@@ -63,6 +65,7 @@ class Sender:
         self._at_rest = asyncio.Event()
         self._at_rest.set()
         self._pumps = 0
+        self._owed: dict[str, list[DeliveryResult]] = {}
 
     async def pump(self) -> int:
         """Send until nothing more may go out now; returns how many attempts were made.
@@ -88,18 +91,20 @@ class Sender:
         await self._at_rest.wait()
 
     async def _loop(self, way: WayOut) -> int:
-        claimed = await self._in_thread(lambda: self._claim(way))
         sent = 0
-        while claimed:
+        results = self._owed.pop(way.name, [])
+        while claimed := await self._recorded(way, results):
             results = await self._attempt(way, claimed)
             sent += len(results)
-            claimed = await self._in_thread(partial(self._record, way, results))
         return sent
 
-    def _claim(self, way: WayOut) -> list[Delivery]:
-        if self._stopping:
-            return []
-        return self.engine.store.claim_deliveries(self.engine.epoch, self._clock.now(), BATCH, [way.name])
+    async def _recorded(self, way: WayOut, results: list[DeliveryResult]) -> list[Delivery]:
+        """Write outcomes and claim more; what the store does not take now is kept for the next pump."""
+        try:
+            return await self._in_thread(partial(self._record, way, results))
+        except BaseException:
+            self._owed.setdefault(way.name, []).extend(results)
+            raise
 
     def _record(self, way: WayOut, results: Sequence[DeliveryResult]) -> list[Delivery]:
         """Write the outcomes and claim the next batch in the same commit."""
@@ -114,7 +119,11 @@ class Sender:
     async def _attempt(self, way: WayOut, claimed: Sequence[Delivery]) -> list[DeliveryResult]:
         """What becomes of each claimed delivery: dropped at the gate, not renderable, answered for, or sent."""
         now = self._clock.now()
-        refused = await self._in_thread(lambda: self.engine.gate(claimed, now))
+        try:
+            refused = await self._in_thread(lambda: self.engine.gate(claimed, now))
+        except DaemonError as error:  # a database is away: nothing was sent
+            log.warning(telemetry.POSTPONED, channel=way.name, problem=error.message.zh)
+            return [result_of(one, TemporaryFailure("gate"), now) for one in claimed]
         results: list[DeliveryResult] = []
         ready: list[tuple[Delivery, Message]] = []
         for delivery in claimed:
@@ -137,8 +146,7 @@ class Sender:
         results.extend(
             result_of(delivery, outcome, done_at) for (delivery, _), outcome in zip(to_send, outcomes, strict=True)
         )
-        await self._fall_upward([r.delivery for r in results if r.state is DeliveryState.FAILED], done_at)
-        return results
+        return [await self._after(result) for result in results]
 
     def _message(self, way: WayOut, delivery: Delivery) -> Message:
         official = self.engine.directory.officials[delivery.notice.person]
@@ -176,11 +184,21 @@ class Sender:
                 results.append(result_of(delivery, receipt, self._clock.now()))
         return results, to_send
 
-    async def _fall_upward(self, failed: Sequence[Delivery], now: datetime) -> None:
-        for delivery in failed:
-            log.warning(telemetry.UNDELIVERED, notice=delivery.notice.key, channel=delivery.notice.channel)
-            if delivery.notice.case_key:
-                await self._in_thread(partial(self.engine.fall_upward, delivery, now))
+    async def _after(self, result: DeliveryResult) -> DeliveryResult:
+        """A failed delivery goes to the next person up first, and is a failure only when that is written down."""
+        notice = result.delivery.notice
+        if result.state is not DeliveryState.FAILED:
+            return result
+        log.warning(telemetry.UNDELIVERED, notice=notice.key, channel=notice.channel)
+        if not notice.case_key:
+            return result
+        try:
+            await self._in_thread(partial(self.engine.fall_upward, result.delivery, result.at))
+        except Exception as error:  # noqa: BLE001 - one poisonous row must not stop the others; it is tried again
+            log.error(telemetry.POSTPONED, case=notice.case_key, problem=f"{type(error).__name__}: {error}")  # noqa: TRY400 - no traceback in the log
+            again = result.at + POSTPONE
+            return dataclasses.replace(result, state=DeliveryState.RETRYING, not_before_at=again)
+        return result
 
 
 def _as_of(delivery: Delivery) -> datetime | None:

@@ -45,7 +45,7 @@ def open_node(configuration: Configuration, clock: Clock, *, node_name: str | No
     settings = configuration.settings
     store = Store(settings.store.url)
     try:
-        source = open_source(configuration)
+        source = open_source(configuration, clock)
     except BaseException:
         store.close()
         raise
@@ -92,9 +92,9 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def open_source(configuration: Configuration) -> Source:
+def open_source(configuration: Configuration, clock: Clock) -> Source:
     """The shared database, read-only, through the configured mapping."""
-    return DatabaseSource(configuration.settings.source, configuration.zone, configuration.administrators)
+    return DatabaseSource(configuration.settings.source, configuration.zone, configuration.administrators, clock)
 
 
 def rules_of(configuration: Configuration) -> Rules:
