@@ -90,7 +90,8 @@ class EmailChannel:
     settings_type: ClassVar[type[BaseModel]] = EmailSettings
     kind: ClassVar[str] = "email"
 
-    def __init__(self, pool: SmtpPool) -> None:
+    def __init__(self, pool: SmtpPool, at_once: int) -> None:
+        self.at_once = at_once  # what it sends at the same time
         self._pool = pool
 
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
@@ -120,7 +121,7 @@ def open_email(settings: EmailSettings) -> EmailChannel:
     from channels.wire.mime import MailFrame  # noqa: PLC0415  # kept out of listing the channel types
     from channels.wire.smtp_pool import SmtpPool  # noqa: PLC0415  # the same
 
-    return EmailChannel(SmtpPool(settings, MailFrame.of(settings)))
+    return EmailChannel(SmtpPool(settings, MailFrame.of(settings)), settings.connections)
 
 
 CHANNEL = ChannelType("email", EmailSettings, open_email, "email")

@@ -249,7 +249,8 @@ class HttpChannel:
     settings_type: ClassVar[type[BaseModel]] = HttpSettings
     kind: ClassVar[str] = "sms"
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, at_once: int) -> None:
+        self.at_once = at_once  # what it sends at the same time
         self._gateway = gateway
 
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
@@ -277,7 +278,7 @@ def open_http(settings: HttpSettings) -> HttpChannel:
     """
     from channels.wire.gateway import Gateway  # noqa: PLC0415  # aiohttp takes a quarter of a second to load
 
-    return HttpChannel(Gateway(settings))
+    return HttpChannel(Gateway(settings), settings.concurrency)
 
 
 CHANNEL = ChannelType("http", HttpSettings, open_http, "sms")

@@ -48,7 +48,8 @@ class TwilioChannel:
     settings_type: ClassVar[type[BaseModel]] = TwilioSettings
     kind: ClassVar[str] = "sms"
 
-    def __init__(self, messages: TwilioMessages) -> None:
+    def __init__(self, messages: TwilioMessages, at_once: int) -> None:
+        self.at_once = at_once  # what it sends at the same time
         self._messages = messages
 
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
@@ -72,7 +73,7 @@ def open_twilio(settings: TwilioSettings) -> TwilioChannel:
     """A channel over this account; nothing is asked before the first message."""
     from channels.wire.twilio_messages import TwilioMessages  # noqa: PLC0415  # the client takes half a second to load
 
-    return TwilioChannel(TwilioMessages(settings))
+    return TwilioChannel(TwilioMessages(settings), settings.concurrency)
 
 
 CHANNEL = ChannelType("twilio", TwilioSettings, open_twilio, "sms")

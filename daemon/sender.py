@@ -2,7 +2,7 @@
 
 Two loops per channel take turns: while one batch is on the wire, the other is being recorded and the next one claimed
 in the same commit. What is claimed and not yet recorded is therefore at most two batches, and that is all a crash can
-put in doubt.
+put in doubt. A batch is about what the channel sends in a quarter of a second (decision 0002).
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 log = telemetry.logger(__name__)
 
-BATCH = 64  # per loop; two loops a channel
+BATCH = 64  # at most, per loop, unless the channel sends more at the same time
 LOOPS = 2
+AIM = 0.25  # seconds a batch should take: short enough to leave little in doubt, long enough to share a commit
 ASK_AGAIN = timedelta(seconds=30)  # a delivery in doubt is looked into after this long
 REST = timedelta(minutes=1)  # a channel that cannot send anything (wrong password) is left alone this long
 
@@ -48,6 +49,31 @@ class WayOut:
     name: str
     kind: str
     channel: Channel
+
+    @property
+    def at_once(self) -> int:
+        """How many messages it sends at the same time; a channel that does not say is given whole batches."""
+        told: object = getattr(self.channel, "at_once", BATCH)
+        return told if isinstance(told, int) and told > 0 else BATCH
+
+
+class Pace:
+    """How many messages one loop claims: as many as the channel sends at once, more where it is fast.
+
+    Whatever is claimed when the process dies is sent again with a mark. Behind a slow relay a large batch would
+    put the mark on hundreds of messages that had not even been tried.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self.batch = self._least = at_once
+        self._most = max(BATCH, at_once)
+
+    def learn(self, sent: int, seconds: float) -> None:
+        """Take what the last batch took as the measure of the next."""
+        if seconds > 2 * AIM:
+            self.batch = max(self.batch // 2, self._least)
+        elif seconds < AIM and sent >= self.batch:
+            self.batch = min(self.batch * 2, self._most)
 
 
 class Sender:
@@ -66,6 +92,7 @@ class Sender:
         self._at_rest.set()
         self._pumps = 0
         self._owed: dict[str, list[DeliveryResult]] = {}
+        self._paces = {name: Pace(way.at_once) for name, way in ways.items()}
 
     async def pump(self) -> int:
         """Send until nothing more may go out now; returns how many attempts were made.
@@ -108,7 +135,7 @@ class Sender:
 
     def _record(self, way: WayOut, results: Sequence[DeliveryResult]) -> list[Delivery]:
         """Write the outcomes and claim the next batch in the same commit."""
-        more = 0 if self._stopping else BATCH
+        more = 0 if self._stopping else self._paces[way.name].batch
         return self.engine.store.record(self.engine.epoch, results, self._clock.now(), more, [way.name])
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
@@ -141,12 +168,19 @@ class Sender:
                 results.append(DeliveryResult(delivery, DeliveryState.FAILED, now, error="no_address"))
         answered, to_send = await self._ask(way, ready)
         results.extend(answered)
-        outcomes = await way.channel.send_many([message for _, message in to_send]) if to_send else []
+        outcomes = await self._send(way, [message for _, message in to_send]) if to_send else []
         done_at = self._clock.now()
         results.extend(
             result_of(delivery, outcome, done_at) for (delivery, _), outcome in zip(to_send, outcomes, strict=True)
         )
         return [await self._after(result) for result in results]
+
+    async def _send(self, way: WayOut, messages: Sequence[Message]) -> list[Outcome]:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        outcomes = await way.channel.send_many(messages)
+        self._paces[way.name].learn(len(messages), clock() - begun)
+        return outcomes
 
     def _message(self, way: WayOut, delivery: Delivery) -> Message:
         official = self.engine.directory.officials[delivery.notice.person]
