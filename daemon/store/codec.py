@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
+import orjson
+
 from policies.duration import Duration, Unit
 from policies.model import Case, Directory, Extension, OfficeUnit, Official, Pause, Post, Transfer
 
@@ -51,19 +53,16 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-_encoder = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_plain)
-_ascii_encoder = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), default=_plain)
+_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_slow_encoder = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), default=_plain)
 
 
 def encode(value: object) -> str:
     """Canonical JSON. Half a surrogate pair (a broken source) is escaped instead of failing the transaction."""
-    text = _encoder.encode(value)
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return _ascii_encoder.encode(value)
-    return text
+    try:
+        return orjson.dumps(value, default=_plain, option=_CANONICAL).decode()
+    except TypeError:  # half a pair, an integer of more than 64 bits, a key that is no text
+        return _slow_encoder.encode(value)
 
 
 def decode(text: str) -> Any:  # noqa: ANN401 - JSON
@@ -163,7 +162,7 @@ def _decode_extension(stored: list[Any]) -> Extension:
 
 def encode_instants(instants: Mapping[str, datetime]) -> str:
     """Named instants, as microseconds."""
-    return _encoder.encode({name: micros(value) for name, value in instants.items()})
+    return encode({name: micros(value) for name, value in instants.items()})
 
 
 def decode_instants(text: str) -> dict[str, datetime]:

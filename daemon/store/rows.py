@@ -67,6 +67,23 @@ def obligation_fields(change: ObligationChange) -> tuple[Any, ...]:
     )
 
 
+# What a decision may change; the rest of the row is a count of the facts, and only a reading of the facts changes it.
+DECIDED_FIELDS = ("state", "decided_until", "light", "breached_at", "next_check_at", "idle_reason")
+
+
+def decided_fields(change: ObligationChange) -> tuple[Any, ...]:
+    """The values of DECIDED_FIELDS."""
+    history = change.history
+    return (
+        change.obligation.state.value,
+        codec.encode_instants(history.decided_until),
+        None if history.light is None else history.light.value,
+        maybe_micros(history.breached_at),
+        maybe_micros(change.next_check_at),
+        change.idle_reason,
+    )
+
+
 def stored_obligation(row: Sequence[Any]) -> StoredObligation:
     """A row of OBLIGATION_COLUMNS."""
     (

@@ -10,11 +10,11 @@ from daemon.store import ledger, pump
 from daemon.store.bulk import among, fetch, insert_rows, update_rows
 from daemon.store.codec import maybe_instant, micros
 from daemon.store.rows import (
+    DECIDED_FIELDS,
     DELIVERY_FIELDS,
     OBLIGATION_COLUMNS,
-    OBLIGATION_FIELDS,
+    decided_fields,
     delivery_fields,
-    obligation_fields,
     stored_obligation,
 )
 from daemon.store.tables import UNCLAIMED_OPEN, deliveries, obligations
@@ -56,12 +56,11 @@ def save_decisions(
     """Write the decisions whose obligations are still as they were when claimed."""
     fence(connection, epoch)
     standing = _standing(connection, epoch, decisions)
-    changes = [decision.change for decision in standing]
     update_rows(
         connection,
         obligations,
-        (*OBLIGATION_FIELDS, "id"),
-        [(*obligation_fields(change), change.id) for change in changes],
+        (*DECIDED_FIELDS, "id"),
+        [(*decided_fields(decision.change), decision.change.id) for decision in standing],
         "revision = obligations.revision + 1, claimed_by = NULL",
     )
     reasons = {decision.change.id: decision.cancel for decision in standing if decision.cancel}
