@@ -17,6 +17,8 @@ CREATE TABLE cases (no TEXT PRIMARY KEY, unit TEXT, handler TEXT, kind TEXT, arr
 CREATE TABLE units (code TEXT PRIMARY KEY, name TEXT, parent TEXT);
 CREATE TABLE people (code TEXT PRIMARY KEY, name TEXT, unit TEXT, mobile TEXT, mail TEXT);
 CREATE TABLE posts (unit TEXT, role TEXT, person TEXT, since TEXT, until TEXT);
+CREATE TABLE transfers (no TEXT, at TEXT, from_unit TEXT, to_unit TEXT, to_person TEXT);
+CREATE TABLE extensions (no TEXT, decided TEXT, days INTEGER, approver TEXT, told TEXT);
 CREATE INDEX cases_changed ON cases (changed, no);
 """
 
@@ -38,6 +40,9 @@ cases:
     acknowledged_at: signed
 officials: {{table: people, key: code, name: name, unit: unit, mobile: mobile, email: mail}}
 units: {{table: units, key: code, name: name, parent: parent}}
+transfers: {{table: transfers, case: "no", at: at, from_unit: from_unit, to_unit: to_unit, to_official: to_person}}
+extensions:
+  {{table: extensions, case: "no", decided_at: decided, days: days, approved_by: approver, petitioner_told_at: told}}
 posts: {{table: posts, unit: unit, role: role, official: person, from: since, to: until}}
 """
 
@@ -113,6 +118,16 @@ class Office:
             connection.execute(sql, parameters)
         connection.close()
 
+    def write(self, name: str, text: str) -> None:
+        """Replace one file of the configuration."""
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def change(self, name: str, old: str, new: str) -> None:
+        """Change what one file of the configuration says; fails if it does not say `old`."""
+        text = (self.folder / name).read_text("utf-8")
+        assert old in text, f"{name} does not say {old!r}"
+        self.write(name, text.replace(old, new))
+
 
 def build_office(
     folder: Path, *, cases: int, arrived: datetime, smtp_port: int = 25, sms_port: int = 80, store_url: str = ""
@@ -167,4 +182,5 @@ def _fill(database: Path, cases: int, arrived: datetime) -> None:
 
 
 def _changed(arrived: datetime, n: int) -> str:
-    return f"{arrived + timedelta(microseconds=n):%Y-%m-%d %H:%M:%S.%f}"
+    """Each row has a change time of its own, in the minute before `arrived`."""
+    return f"{arrived - timedelta(minutes=1) + timedelta(microseconds=n):%Y-%m-%d %H:%M:%S.%f}"
