@@ -62,7 +62,7 @@ class SendError(Exception):
         self.detail = detail
 
 
-class TemporaryFailure(SendError):  # noqa: N818  # it says what happened, not that it is an error
+class TemporaryFailure(SendError):  # it says what happened, not that it is an error
     """Not sent; may be tried again, not before `retry_after` seconds if that is given."""
 
     def __init__(self, code: str, detail: str = "", *, retry_after: float | None = None) -> None:
@@ -70,7 +70,7 @@ class TemporaryFailure(SendError):  # noqa: N818  # it says what happened, not t
         self.retry_after = retry_after
 
 
-class PermanentFailure(SendError):  # noqa: N818  # it says what happened, not that it is an error
+class PermanentFailure(SendError):  # it says what happened, not that it is an error
     """Not sent; trying again cannot help. `whole_channel` is true when no message can get out (bad password)."""
 
     def __init__(self, code: str, detail: str = "", *, whole_channel: bool = False) -> None:
@@ -78,7 +78,7 @@ class PermanentFailure(SendError):  # noqa: N818  # it says what happened, not t
         self.whole_channel = whole_channel
 
 
-class OutcomeUnknown(SendError):  # noqa: N818  # it says what happened, not that it is an error
+class OutcomeUnknown(SendError):  # it says what happened, not that it is an error
     """Handed over, no answer. Perhaps sent."""
 
 

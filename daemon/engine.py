@@ -27,7 +27,7 @@ from policies.obligations import first_handler_of, obligations_of, revise
 from policies.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from daemon.source import Source
     from daemon.store import Store
@@ -113,15 +113,22 @@ class Engine:
         Raises:
             SourceUnavailable: enforcement goes on with what is known.
         """
+        steps = self.sync_in_steps(now, full=full)
+        while (report := next(steps)) is None:
+            pass
+        return report
+
+    def sync_in_steps(self, now: datetime, *, full: bool = False) -> Iterator[SyncReport | None]:
+        """The same page by page, so that other work may come between: None after each page, the report at the end."""
         try:
-            report = self._sync(now, full=full)
+            for step in self._sync(now, full=full):
+                self.source_away_since = None
+                yield step
         except SourceUnavailable:
             self.source_away_since = self.source_away_since or now
             raise
-        self.source_away_since = None
-        return report
 
-    def _sync(self, now: datetime, *, full: bool) -> SyncReport:
+    def _sync(self, now: datetime, *, full: bool) -> Iterator[SyncReport | None]:
         self._take_directory(now)
         mark = self.rules.mark(now)
         rules_changed = self.store.bookmark("rules") != mark
@@ -140,11 +147,12 @@ class Engine:
                 fine.difference_update(row.row for row in uncountable)
             if page.watermark is not None:
                 self.store.set_bookmark("cases", page.watermark)
+            yield None
         self._set_aside("cases", bad, fine, now, whole=whole)
         gone = self._notice_deletions(now) if whole else 0
         if rules_changed:
             self.store.set_bookmark("rules", mark)
-        return SyncReport(read, changed, gone, len(bad))
+        yield SyncReport(read, changed, gone, len(bad))
 
     def _take_directory(self, now: datetime) -> None:
         directory, bad = self.source.read_directory()

@@ -122,7 +122,7 @@ class RenderError(Exception):
         self.message = message
 
 
-class PrivateContent(RenderError):  # noqa: N818 - says what is in the text, as the states and the ledger name it
+class PrivateContent(RenderError):
     """The text would have carried an identity number or a mobile number; the value is not repeated here."""
 
 

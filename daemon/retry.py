@@ -17,8 +17,8 @@ GIVE_UP_AFTER = timedelta(days=3)  # where no next step takes over
 
 def wait_before(attempt: int, key: str) -> timedelta:
     """How long to wait after the failed attempt number `attempt` (1 is the first)."""
-    doubled = FIRST_WAIT * (2 ** min(max(attempt, 1) - 1, 16))
-    return min(doubled, LONGEST_WAIT) * (1 + SPREAD * _fraction(key, attempt))
+    doublings = min(max(attempt, 1) - 1, 16)
+    return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT) * (1 + SPREAD * _fraction(key, attempt))
 
 
 def next_attempt_at(

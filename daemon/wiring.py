@@ -8,16 +8,19 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from channels.base import PermanentFailure
 from daemon import telemetry
 from daemon.engine import Engine, Rules, SyncReport
-from daemon.errors import SourceUnavailable
+from daemon.errors import SettingsError, SourceUnavailable
 from daemon.render import Renderer
 from daemon.sender import Sender, WayOut
 from daemon.source.database import DatabaseSource
 from daemon.store import Store
+from policies.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
     from daemon.clock import Clock
     from daemon.settings import Configuration
-    from daemon.source import Source
     from daemon.store.values import Audit
 
 log = telemetry.logger(__name__)
@@ -50,12 +52,13 @@ def open_node(configuration: Configuration, clock: Clock, *, node_name: str | No
         store.close()
         raise
     try:
+        read_only = _proved_read_only(source)
         now = clock.now()
         store.remember_policy(configuration.version, configuration.policy_files, now)
         name = node_name or this_node()
         bury_crashed(store, name, now)
         epoch = store.open_worker(name, os.getpid(), now)
-        return Node(configuration, store, source, clock, epoch, name)
+        return Node(configuration, store, source, clock, epoch, name, read_only=read_only)
     except BaseException:
         source.close()
         store.close()
@@ -92,9 +95,19 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def open_source(configuration: Configuration, clock: Clock) -> Source:
+def open_source(configuration: Configuration, clock: Clock) -> DatabaseSource:
     """The shared database, read-only, through the configured mapping."""
     return DatabaseSource(configuration.settings.source, configuration.zone, configuration.administrators, clock)
+
+
+def _proved_read_only(source: DatabaseSource) -> bool:
+    """Refuse an account that could write; a shared database that is away is asked again before it is first read."""
+    try:
+        source.require_read_only()
+    except SourceUnavailable as error:
+        log.warning(telemetry.SOURCE_AWAY, problem=error.message.zh)
+        return False
+    return True
 
 
 def rules_of(configuration: Configuration) -> Rules:
@@ -119,7 +132,15 @@ class Node:
     """One worker. Everything that blocks runs in its threads; one thread only for SQLite, its single writer."""
 
     def __init__(
-        self, configuration: Configuration, store: Store, source: Source, clock: Clock, epoch: int, name: str
+        self,
+        configuration: Configuration,
+        store: Store,
+        source: DatabaseSource,
+        clock: Clock,
+        epoch: int,
+        name: str,
+        *,
+        read_only: bool,
     ) -> None:
         self.configuration = configuration
         self.store = store
@@ -132,16 +153,28 @@ class Node:
         self._engine = Engine(store, source, rules_of(configuration), epoch)
         self._sender: Sender | None = None
         self._stack = AsyncExitStack()
+        self._read_only = read_only
 
     # --- the jobs --------------------------------------------------------------------------------------
 
     async def sync(self) -> SyncReport:
         """Take over what changed in the shared database. Raises SourceUnavailable."""
-        return await self._in_thread(lambda: self._engine.sync(self.clock.now()))
+        return await self._sync(full=False)
 
     async def full_sync(self) -> SyncReport:
         """Read everything, notice deletions. Raises SourceUnavailable."""
-        return await self._in_thread(lambda: self._engine.sync(self.clock.now(), full=True))
+        return await self._sync(full=True)
+
+    async def _sync(self, *, full: bool) -> SyncReport:
+        """Page by page: with one thread for SQLite, decisions, messages and the heartbeat come in between."""
+        if not self._read_only:
+            await self._in_thread(self.source.require_read_only)
+            self._read_only = True
+        steps = self._engine.sync_in_steps(self.clock.now(), full=full)
+        report: SyncReport | None = None
+        while report is None:
+            report = await self._in_thread(partial(next, steps))
+        return report
 
     async def tick(self) -> int:
         """Decide all that is due now; returns how many obligations were looked at."""
@@ -237,10 +270,11 @@ class Node:
 async def _open_channels(configuration: Configuration, stack: AsyncExitStack) -> dict[str, WayOut]:
     ways: dict[str, WayOut] = {}
     for name, settings in configuration.channel_settings.items():
-        channel = configuration.channel_types[name].open(settings)
+        try:
+            channel = configuration.channel_types[name].open(settings)
+        except PermanentFailure as error:
+            zh, en = f"通道 {name} 无法打开：{error.code}。", f"channel {name} cannot be opened: {error.code}."
+            raise SettingsError(Text(zh, en)) from error
         stack.push_async_callback(channel.close)
         ways[name] = WayOut(name, configuration.kinds[name], channel)
     return ways
-
-
-__all__ = ["Node", "SourceUnavailable", "open_node", "open_source"]

@@ -29,7 +29,7 @@ _PERSONAL = re.compile(r"@\w|1[3-9]\d{9}|\d{17}[\dXx]")  # a mailbox, a mobile, 
 _BILINGUAL = re.compile(r"(?P<zh>.*[\u4e00-\u9fff].*) / (?P<en>.+)", re.DOTALL)
 
 
-class Mistake(ValueError):  # noqa: N818 - an administrator makes a mistake; the word is used in every manual page
+class Mistake(ValueError):
     """Raised inside a schema's validators: a sentence of ours instead of the library's."""
 
     def __init__(self, message: Text, hint: Text | None = None) -> None:

@@ -40,7 +40,7 @@ _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")  # RFC 3463
 _QUEUED_AS = re.compile(r"queued as ([A-Za-z0-9._-]{1,64})|\bid=([A-Za-z0-9._-]{1,64})")
 
 
-class ConversationBroken(Exception):  # noqa: N818  # it says what happened
+class ConversationBroken(Exception):  # it says what happened
     """The connection is of no further use: it closed, timed out, or said something that is no SMTP."""
 
     def __init__(self, code: str) -> None:

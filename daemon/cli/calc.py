@@ -36,7 +36,7 @@ _SECOND = timedelta(seconds=1)
 _REMEMBERED = 200  # calendars kept while lines are read: a stream of ever new inline ones must not grow for ever
 
 
-class _Mistake(Exception):  # noqa: N818 - a mistake of the person asking, not an error of ours
+class _Mistake(Exception):
     """The question cannot be answered; `message` says why."""
 
     def __init__(self, message: Text) -> None:

@@ -69,8 +69,6 @@ def to_json(value: object) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
-    if isinstance(value, set | frozenset):
-        return sorted(value)
     raise TypeError(f"not JSON: {type(value).__name__}")
 
 

@@ -40,7 +40,7 @@ LAST_YEAR = 9999  # the last one Python knows
 TIME_DIRECTIVES = re.compile("%[HIcXs]")
 
 
-class BadValue(Exception):  # noqa: N818 - a finding about a row, not a failure of the program
+class BadValue(Exception):
     """A value is there but cannot be used; `reason` says why, without personal content."""
 
     def __init__(self, reason: str, *, out_of_range: bool = False) -> None:
