@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from daemon.clock import ManualClock
+from daemon.errors import SourceUnavailable
 from daemon.settings import load
-from daemon.wiring import SourceUnavailable, open_node
+from daemon.wiring import open_node
 from support.office import Office, build_office
 from support.sms_gateway import SmsGateway
 from support.smtp_server import SmtpServer
