@@ -72,7 +72,7 @@ def test_json_for_programs(tmp_path: Path) -> None:
     assert right.exit_code == 0
     report = json.loads(right.stdout)
     assert report["ok"] is True
-    assert report["policies"][0]["ladders"] == {"standard": 5, "sorting": 3, "short": 2}
+    assert report["policies"][0]["ladders"] == {"standard": 5, "finish": 4, "sorting": 3, "short": 2}
     wrong = check(tmp_path / "none.yaml", "--json")
     assert wrong.exit_code == 78
     report = json.loads(wrong.stdout)
