@@ -80,6 +80,7 @@ class _Looked:
 
     moved: frozenset[str] = frozenset()  # other facts than we knew, or gone: taken over, to be looked at again
     uncountable: Mapping[str, str] = field(default_factory=dict[str, str])  # other facts, which cannot be counted: why
+    read: Mapping[str, Case] = field(default_factory=dict[str, Case])  # the facts as they are now, by fingerprint
     away: bool = False  # nobody answered: the last known facts hold
 
 
@@ -307,8 +308,8 @@ class Engine:
         if not claimed:
             return 0
         keys = {stored.obligation.case_key for stored in claimed}
-        known = self.store.cases(keys)
-        looked = self._refresh(keys, known, now)
+        looked = self._refresh(keys, now)
+        known = self.store.cases(keys - looked.moved, looked.read)
         decisions = [self._looked_at(stored, known, looked, now) for stored in claimed]
         self.store.save_decisions(self.epoch, decisions, self.rules.policies.version, now)
         return len(claimed)
@@ -323,9 +324,9 @@ class Engine:
             return _postponed(stored, looked.uncountable[key], now)
         return self._decide(stored, known.get(key), now, away=looked.away)
 
-    def _refresh(self, keys: Iterable[str], known: Mapping[str, StoredCase], now: datetime) -> _Looked:
+    def _refresh(self, asked: set[str], now: datetime) -> _Looked:
         """Re-read these cases and take over those whose facts changed."""
-        asked = set(keys)
+        known = self.store.fingerprints_of(asked)
         try:
             fresh, bad = self._reread(asked)
         except SourceUnavailable as error:
@@ -338,14 +339,13 @@ class Engine:
         gone = [key for key in asked if key not in fresh and key not in unusable]
         if gone:
             self._withdraw_cases(gone, now)
-        changed = [
-            case for key, case in fresh.items() if key not in known or known[key].fingerprint != fingerprint(case)
-        ]
+        prints = {fingerprint(case): case for case in fresh.values()}
+        changed = [case for print_, case in prints.items() if known.get(case.key) != print_]
         _, uncountable = self._take(changed, now)
         if uncountable:
             self._set_aside("cases", uncountable, set(), now, whole=False)
         why = {row.row: row.reason for row in uncountable}
-        return _Looked(frozenset(gone).union(case.key for case in changed if case.key not in why), why)
+        return _Looked(frozenset(gone).union(case.key for case in changed if case.key not in why), why, prints)
 
     def _reread(self, asked: set[str]) -> tuple[dict[str, Case], tuple[BadRow, ...]]:
         fresh, bad = self.source.reread(asked)
@@ -388,7 +388,7 @@ class Engine:
         keys = {d.notice.case_key for d in old}
         if not keys:
             return {}
-        self._refresh(keys, self.store.cases(keys), now)
+        self._refresh(keys, now)
         obligations = self.store.obligations_of(keys)
         found = {d.notice.key: _no_longer_true(d.notice, obligations.get(d.notice.case_key, ()), now) for d in old}
         return {key: why for key, why in found.items() if why}

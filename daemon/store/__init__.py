@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         StoredCase,
         StoredObligation,
     )
-    from policies.model import Directory, Notice
+    from policies.model import Case, Directory, Notice
 
 
 class Store:
@@ -118,10 +118,15 @@ class Store:
         with self._database.writing() as connection:
             sync.set_bookmark(connection, name, value)
 
-    def cases(self, keys: Collection[str]) -> dict[str, StoredCase]:
-        """The last known facts of these cases."""
+    def cases(self, keys: Collection[str], at_hand: Mapping[str, Case] | None = None) -> dict[str, StoredCase]:
+        """The last known facts of these cases; those `at_hand`, by fingerprint, are not decoded once more."""
         with self._database.reading() as connection:
-            return sync.stored_cases(connection, keys)
+            return sync.stored_cases(connection, keys, at_hand or {})
+
+    def fingerprints_of(self, keys: Collection[str]) -> dict[str, str]:
+        """The fingerprints of the last known facts of these cases."""
+        with self._database.reading() as connection:
+            return sync.fingerprints_of(connection, keys)
 
     def fingerprints(self, after: str = "", limit: int = 10_000) -> list[tuple[str, str]]:
         """(case key, fingerprint) of cases not gone, in key order after `after`: to notice deletions page by page."""

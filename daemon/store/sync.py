@@ -23,11 +23,11 @@ from daemon.store.values import Event, SetAside, StoredCase
 from policies.model import FirstHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from daemon.store.values import CaseChange, StoredObligation
-    from policies.model import Directory
+    from policies.model import Case, Directory
 
 # A history decided since the change was worked out must not be forgotten: steps would be decided again. The inserted
 # revision is one more than the one the change was worked out from; 1 means the writer did not say.
@@ -66,14 +66,24 @@ def set_bookmark(connection: sa.Connection, name: str, value: str) -> None:
     insert_rows(connection, bookmarks, ("name", "value"), [(name, value)], overwrite)
 
 
-def stored_cases(connection: sa.Connection, keys: Collection[str]) -> dict[str, StoredCase]:
+def stored_cases(
+    connection: sa.Connection, keys: Collection[str], at_hand: Mapping[str, Case]
+) -> dict[str, StoredCase]:
     """The last known facts of these cases, with their frozen first handlers."""
     frozen = frozen_first_handlers(connection, keys)
     query = sa.select(cases.c.key, cases.c.facts, cases.c.fingerprint, cases.c.read_at)
     return {
-        key: StoredCase(codec.decode_case(facts), fingerprint, instant(read_at), frozen.get(key))
+        key: StoredCase(
+            at_hand.get(fingerprint) or codec.decode_case(facts), fingerprint, instant(read_at), frozen.get(key)
+        )
         for key, facts, fingerprint, read_at in fetch(connection, query.where(among(connection, cases.c.key, keys)))
     }
+
+
+def fingerprints_of(connection: sa.Connection, keys: Collection[str]) -> dict[str, str]:
+    """The fingerprints of these cases."""
+    query = sa.select(cases.c.key, cases.c.fingerprint).where(among(connection, cases.c.key, keys))
+    return dict(map(tuple, fetch(connection, query)))
 
 
 def frozen_first_handlers(connection: sa.Connection, keys: Collection[str]) -> dict[str, FirstHandler]:
