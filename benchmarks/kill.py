@@ -14,16 +14,22 @@ import os
 import secrets
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from common import scratch
 from rich.console import Console
 from rich.table import Table
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from support.killing import Outcome
+
 STORES = ("sqlite", "postgresql")
 
 
 def main() -> int:
-    from support.killing import Outcome, Trial, run_trial  # noqa: PLC0415 - needs the path that `common` sets
+    from support.killing import Trial, run_trial  # noqa: PLC0415 - needs the path that `common` sets
 
     chosen = _arguments()
     trial = Trial(chosen.cases, chosen.kills, chosen.seed, chosen.mail_delay, chosen.sms_delay)
@@ -57,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _on_postgresql(trial):  # noqa: ANN001, ANN202 - (url) -> Outcome
+def _on_postgresql(trial: Callable[[str], Outcome]) -> Outcome:
     """On a server of our own that waits for the disk."""
     from support.servers import SharedServer  # noqa: PLC0415 - needs the path that `common` sets
 
@@ -72,7 +78,7 @@ def _on_postgresql(trial):  # noqa: ANN001, ANN202 - (url) -> Outcome
         shared.release()
 
 
-def _show(outcomes) -> None:  # noqa: ANN001 - store -> Outcome
+def _show(outcomes: Mapping[str, Outcome]) -> None:
     table = Table("", *outcomes, title="duban run, killed with SIGKILL")
     columns = [outcome.figures() for outcome in outcomes.values()]
     for name in columns[0]:
