@@ -100,7 +100,7 @@ class Running:
                 clock,
                 "email",
                 str(mail["To"].addresses[0].addr_spec),
-                f"{mail['Subject']}\n{mail.get_body(('plain',)).get_content()}",
+                f"{mail['Subject']}\n{mail.get_body(('plain',)).get_content()}".replace("\r\n", "\n"),
                 "X-Duban-Possible-Duplicate" in mail,
             )
             for mail in self.mails.mails[mails:]
@@ -130,6 +130,12 @@ class Running:
     async def reload(self) -> None:
         """Put the configuration files as they are now in force."""
         await self.node.reload(load(self.office.configuration))
+
+    async def restart(self, moment: str) -> None:
+        """Stop the only node, let time pass, start another."""
+        await self.node.close()
+        self.clock.move_to(at(moment))
+        self.node = await self.another_node("again")
 
     async def another_node(self, name: str = "second") -> Node:
         """A second worker over the same store and source; close it."""
@@ -192,11 +198,11 @@ async def running_office(
             )
         prepare(office)
         clock = ManualClock(at(now))
-        node = open_node(load(office.configuration), clock, node_name="first")
+        running = Running(office, clock, mails, texts, open_node(load(office.configuration), clock, node_name="first"))
         try:
-            yield Running(office, clock, mails, texts, node)
+            yield running
         finally:
-            await node.close()
+            await running.node.close()
     finally:
         await texts.stop()
         await mails.stop()
