@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
@@ -87,7 +87,8 @@ class Database:
         except PoolTimeoutError:
             raise self.unavailable("all connections are busy") from None
         except DBAPIError as error:
-            if error.connection_invalidated:
+            damaged = type(error) is DatabaseError  # the file is no database, or a broken one
+            if error.connection_invalidated or damaged:
                 raise self.unavailable(str(error.orig)) from None
             raise
 

@@ -60,6 +60,20 @@ def _mismatch(present: str, needed: str) -> SchemaMismatch:
     )
 
 
+def _known_revisions(config: Config) -> set[str]:
+    return {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
+
+
+def _from_elsewhere(present: str) -> SchemaMismatch:
+    return SchemaMismatch(
+        Text(
+            f"自有数据表的版本 {present} 不是本程序认识的版本，多半来自更新的 duban。数据表没有改动；请安装那个版本。",
+            f"our tables are at revision {present}, which this version does not know; they probably come from a newer "
+            "duban. Nothing was changed: install that version.",
+        )
+    )
+
+
 def migrate(database: Database) -> tuple[str, str]:
     """Bring the tables to this version in one transaction, one process at a time; old and new revision."""
     if database.path is not None and not database.path.exists():
@@ -74,6 +88,8 @@ def migrate(database: Database) -> tuple[str, str]:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
         before = _present_revision(connection)
         config = _config()
+        if before and before not in _known_revisions(config):
+            raise _from_elsewhere(before)
         config.attributes["connection"] = connection
         with _one_at_a_time:
             command.upgrade(config, "head")
