@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SHORT = Trial(cases=150, kills=6, seed=20261008, mail_delay=0.05, sms_delay=0.2)
+SHORT = Trial(cases=150, kills=6, seed=20261008, mail_delay=0.08, sms_delay=0.32)
 
 
 @pytest.fixture(scope="module")

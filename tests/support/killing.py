@@ -175,6 +175,7 @@ def run_trial(folder: Path, store_url: str, trial: Trial, say: Callable[[str], N
         try:
             kills = tuple(_kills(office.configuration, store, folder, trial, say))
             with daemon(office.configuration, folder, WATCHDOG_USEC="1000000") as last:
+                last.manager.wait_for("READY=1")
                 wait_until(lambda: not _unfinished(store, trial), last.manager)
                 last.signal(signal.SIGTERM)
                 exit_code = last.wait()
