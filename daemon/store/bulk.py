@@ -36,6 +36,15 @@ def among(connection: sa.Connection, column: sa.Column[Any], values: Collection[
     return column.in_(sa.select(listed.c.value))
 
 
+def locked_rows(
+    connection: sa.Connection, table: sa.Table, columns: tuple[str, ...], key: str, keys: Collection[Any]
+) -> list[Any]:
+    """The rows with one of these keys, in the order of the key, locked until the transaction ends."""
+    if is_postgresql(connection):
+        return list(connection.exec_driver_sql(_postgresql_lock(table, columns, key), (list(keys),)))
+    return list(connection.exec_driver_sql(_sqlite_lock(table, columns, key), (json.dumps(list(keys)),)))
+
+
 def insert_rows(
     connection: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = ""
 ) -> int:
@@ -61,35 +70,54 @@ def update_rows(
         connection.exec_driver_sql(_sqlite_update(table, columns, extra), list(rows))
 
 
+_ARRAYS: dict[type[Any], str] = {
+    sa.BigInteger: "bigint[]",
+    sa.Integer: "integer[]",
+    sa.Boolean: "boolean[]",
+    sa.Text: "text[]",
+}
+
+
+def _array(table: sa.Table, column: str) -> str:
+    return f"%s::{_ARRAYS[type(table.c[column].type)]}"
+
+
 def _arrays(table: sa.Table, columns: tuple[str, ...]) -> str:
-    names: dict[type[Any], str] = {
-        sa.BigInteger: "bigint",
-        sa.Integer: "integer",
-        sa.Boolean: "boolean",
-        sa.Text: "text",
-    }
-    return ", ".join(f"%s::{names[type(table.c[name].type)]}[]" for name in columns)
+    return ", ".join(_array(table, name) for name in columns)
+
+
+def _listed(columns: tuple[str, ...]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
+
+
+@cache
+def _postgresql_lock(table: sa.Table, columns: tuple[str, ...], key: str) -> str:
+    chosen = f'"{key}" = ANY({_array(table, key)}) ORDER BY "{key}" FOR UPDATE'
+    return f"SELECT {_listed(columns)} FROM {table.name} WHERE {chosen}"  # noqa: S608 - our own names
+
+
+@cache
+def _sqlite_lock(table: sa.Table, columns: tuple[str, ...], key: str) -> str:
+    chosen = f'"{key}" IN (SELECT value FROM json_each(?)) ORDER BY "{key}"'  # noqa: S608 - the writer is alone anyway
+    return f"SELECT {_listed(columns)} FROM {table.name} WHERE {chosen}"  # noqa: S608 - our own names
 
 
 @cache
 def _postgresql_insert(table: sa.Table, columns: tuple[str, ...], conflict: str) -> str:
-    names = ", ".join(f'"{name}"' for name in columns)
-    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({_arrays(table, columns)}) {conflict}"  # noqa: S608 - our own names
+    return f"INSERT INTO {table.name} ({_listed(columns)}) SELECT * FROM unnest({_arrays(table, columns)}) {conflict}"  # noqa: S608 - our own names
 
 
 @cache
 def _sqlite_insert(table: sa.Table, columns: tuple[str, ...], conflict: str) -> str:
-    names = ", ".join(f'"{name}"' for name in columns)
-    return f"INSERT INTO {table.name} ({names}) VALUES ({', '.join('?' * len(columns))}) {conflict}"  # noqa: S608 - our own names
+    return f"INSERT INTO {table.name} ({_listed(columns)}) VALUES ({', '.join('?' * len(columns))}) {conflict}"  # noqa: S608 - our own names
 
 
 @cache
 def _postgresql_update(table: sa.Table, columns: tuple[str, ...], extra: str) -> str:
     *changed, key = columns
     assignments = ", ".join([*(f'"{name}" = v."{name}"' for name in changed), *([extra] if extra else [])])
-    names = ", ".join(f'"{name}"' for name in columns)
     return (
-        f"UPDATE {table.name} SET {assignments} FROM unnest({_arrays(table, columns)}) AS v ({names}) "  # noqa: S608 - our own names
+        f"UPDATE {table.name} SET {assignments} FROM unnest({_arrays(table, columns)}) AS v ({_listed(columns)}) "  # noqa: S608 - our own names
         f'WHERE {table.name}."{key}" = v."{key}"'
     )
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from daemon.store import codec
-from daemon.store.bulk import among, fetch, insert_rows, is_postgresql
+from daemon.store.bulk import fetch, insert_rows, is_postgresql, locked_rows
 from daemon.store.codec import instant, micros
 from daemon.store.tables import heads, seals
 from daemon.store.tables import ledger as rows
@@ -72,8 +72,7 @@ def _lock_heads(connection: sa.Connection, keys: Collection[str]) -> dict[str, t
     if is_postgresql(connection):
         fresh = [(key, 0, "") for key in sorted(keys)]
         insert_rows(connection, heads, ("case_key", "seq", "hash"), fresh, "ON CONFLICT DO NOTHING")
-    found = sa.select(heads.c.case_key, heads.c.seq, heads.c.hash).where(among(connection, heads.c.case_key, keys))
-    for key, seq, digest in fetch(connection, found.order_by(heads.c.case_key).with_for_update()):
+    for key, seq, digest in locked_rows(connection, heads, ("case_key", "seq", "hash"), "case_key", keys):
         ends[key] = (seq, digest)
     return ends
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from daemon.store import ledger
-from daemon.store.bulk import among, fetch, insert_rows, update_rows
+from daemon.store.bulk import among, fetch, insert_rows, locked_rows, update_rows
 from daemon.store.codec import maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, DELIVERY_FIELDS, delivery, delivery_fields
 from daemon.store.tables import CLAIMED, WAITING, deliveries, obligations
@@ -119,14 +119,11 @@ _RECORDED = ("state", "not_before_at", "reference", "error", "possible_duplicate
 def _lock(connection: sa.Connection, ids: Collection[int]) -> dict[int, _Standing]:
     if not ids:
         return {}
-    columns = (
-        deliveries.c[n] for n in ("id", "state", "claimed_by", "cancel_reason", "attempts", "possible_duplicate")
-    )
-    query = sa.select(*columns).where(among(connection, deliveries.c.id, ids))
+    columns = ("id", "state", "claimed_by", "cancel_reason", "attempts", "possible_duplicate")
     return {
         identity: _Standing(DeliveryState(state), claimed_by, cancel_reason, attempts, bool(duplicate))
-        for identity, state, claimed_by, cancel_reason, attempts, duplicate in fetch(
-            connection, query.order_by(deliveries.c.id).with_for_update()
+        for identity, state, claimed_by, cancel_reason, attempts, duplicate in locked_rows(
+            connection, deliveries, columns, "id", ids
         )
     }
 

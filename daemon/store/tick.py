@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from daemon.store import ledger, pump
-from daemon.store.bulk import among, fetch, insert_rows, update_rows
+from daemon.store.bulk import fetch, insert_rows, locked_rows, update_rows
 from daemon.store.codec import maybe_instant, micros
 from daemon.store.rows import (
     DECIDED_FIELDS,
@@ -82,11 +82,8 @@ def save_decisions(
 def _standing(connection: sa.Connection, epoch: int, decisions: Sequence[Decision]) -> list[Decision]:
     """The decisions that still count: held by this worker, and worked out from the present revision."""
     ids = [decision.change.id for decision in decisions]
-    held = sa.select(obligations.c.id, obligations.c.revision).where(
-        among(connection, obligations.c.id, ids), obligations.c.claimed_by == epoch
-    )
-    found = fetch(connection, held.order_by(obligations.c.id).with_for_update())
-    revisions = {row.id: row.revision for row in found}
+    found = locked_rows(connection, obligations, ("id", "revision", "claimed_by"), "id", ids)
+    revisions = {row.id: row.revision for row in found if row.claimed_by == epoch}
     return [
         decision
         for decision in decisions
