@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -41,11 +42,16 @@ def server(module: str, *arguments: str) -> Iterator[int]:
 
 @contextlib.contextmanager
 def postgresql() -> Iterator[str]:
-    """The URL of an empty database on a PostgreSQL server of our own (or the one the environment names)."""
-    from support.servers import fresh_postgresql  # noqa: PLC0415 - only where it is wanted
+    """The URL of an empty database on a PostgreSQL server of our own, fsync on (or the one the environment names)."""
+    from support.servers import SharedServer  # noqa: PLC0415 - only where it is wanted
 
-    with fresh_postgresql() as url:
+    shared = SharedServer("postgresql", f"bench-{os.getpid()}", durable=True)
+    try:
+        url = shared.server.create_database()
         yield url
+        shared.server.drop_database(url)
+    finally:
+        shared.release()
 
 
 def show(title: str, rows: Sequence[tuple[str, Sequence[float]]], unit: str) -> None:

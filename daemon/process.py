@@ -12,6 +12,7 @@ What is heavy (databases, templates, channels) is imported when the daemon opens
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -42,6 +43,7 @@ PROOF_GRACE = timedelta(minutes=5)  # how long the audit may find something befo
 LOOK_EVERY = 30.0  # seconds between two looks at our own health when no watchdog asks for more
 DRAIN_FOR = timedelta(seconds=45)  # to finish what is under way; below TimeoutStopSec of the unit
 START_WITHIN = 120.0
+LOOK_FOR_CYCLES_EVERY = 50_000  # more values made than let go
 ONE_WISH = 1.0  # two signals within a second are one wish: some supervisors signal the process and its group
 
 
@@ -57,7 +59,19 @@ async def run(configuration_path: Path, clock: Clock) -> int:
         configuration = await asyncio.to_thread(_load, configuration_path)
         node = await asyncio.to_thread(_open, configuration, clock)
         cleanups.push_async_callback(_close, node)
+        spare_the_collector()
         return await Process(node, configuration_path, clock, notifier).run()
+
+
+def spare_the_collector() -> None:
+    """Let the garbage collector look less often, and never again at what the start has made.
+
+    A batch makes tens of thousands of short-lived values and hardly a cycle: looking for cycles every 700 of them
+    was a tenth of all work.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(LOOK_FOR_CYCLES_EVERY)
 
 
 def _load(path: Path) -> Configuration:
