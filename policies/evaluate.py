@@ -502,13 +502,19 @@ def _once_each(wanted: Iterable[Recipient], rung: Rung, policy: Policy) -> tuple
 
 
 def _channels(via: tuple[str, ...], policy: Policy, kinds: Mapping[str, str]) -> tuple[str, ...]:
-    """The channels of a step, of its policy, or all kinds there are; those the office has not set up are left out.
+    """The channels of a step, of its policy, or one for each kind there is; a kind means the first channel of it.
 
-    If none at all is set up the names stay as they are, so that the failure to deliver shows.
+    What the office has not set up is left out. If nothing at all is set up the names stay as they are, so that the
+    failure to deliver shows.
     """
-    named = via or policy.via or tuple(dict.fromkeys(kinds.values()))
-    ready = tuple(name for name in named if name in kinds or name in kinds.values())
-    return ready or named
+    first_of: dict[str, str] = {}
+    for name, kind in kinds.items():
+        first_of.setdefault(kind, name)
+    named = via or policy.via or tuple(first_of)
+    ready = dict.fromkeys(
+        name if name in kinds else first_of[name] for name in named if name in kinds or name in first_of
+    )
+    return tuple(ready) or named
 
 
 def _kinds_of(channels: tuple[str, ...], kinds: Mapping[str, str]) -> tuple[str, ...]:

@@ -231,6 +231,16 @@ def test_channels_not_set_up_are_left_out_unless_none_is_left() -> None:
     assert told(decide(START, rules=policy(via=("pigeon",)), people=people)) == [("assigned", "clerk", "pigeon")]
 
 
+def test_a_kind_means_the_first_channel_of_that_kind() -> None:
+    """An office may call its channels what it likes: `via: [sms]` uses the first one that needs a mobile number."""
+    rules = policy(via=("sms",))
+    kinds = {"relay": "email", "yunmas": "sms", "spare": "sms"}
+    plan = evaluate(rules, obligation(), case(), History(), directory(), FIRST, CHINA, START, kinds)
+    assert told(plan) == [("assigned", "clerk", "yunmas")]
+    plan = evaluate(policy(via=()), obligation(), case(), History(), directory(), FIRST, CHINA, START, kinds)
+    assert told(plan) == [("assigned", "clerk", "relay"), ("assigned", "clerk", "yunmas")]
+
+
 def test_one_person_in_two_roles_is_told_once_in_the_higher() -> None:
     """Statement 43: first handler and section head at once: one message, naming the section head."""
     plan = decide(at("2026-10-08 09:00"), History({"start": at("2026-09-16 16:00"), "due": at("2026-09-28 09:00")}))
