@@ -38,6 +38,7 @@ ABOUT_A_PERSON = frozenset({"name", "mobile", "email", "addresses"})
 ROWS_AT_ONCE = 2_000
 EXAMPLES = 3
 MOBILE_LENGTH = 11
+SHOWN = 60  # characters of a value in a sample: some columns hold whole documents
 
 
 @dataclass(slots=True)
@@ -162,13 +163,18 @@ class _Look:
             self.found.first = min(value, self.found.first or value)
             self.found.last = max(value, self.found.last or value)
         elif self._codes and not self.found.personal and (code := (key_text(raw) or "").strip()) not in self._codes:
-            self.found.codes[code] += 1
+            self.found.codes[shortened(code)] += 1
 
     def masked(self, row: Row) -> str:
         """The value as it may be shown."""
         raw = row[self.place]
         text = "" if raw is None else key_text(raw) or ""
-        return mask(text) if self.found.personal else text
+        return mask(text) if self.found.personal else shortened(text)
+
+
+def shortened(text: str) -> str:
+    """The beginning of a value, as much as fits on a screen."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def mask(text: str) -> str:

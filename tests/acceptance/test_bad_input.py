@@ -281,6 +281,6 @@ async def test_a_mail_server_that_refuses(tmp_path: Path, sqlite_url: str, fault
         assert world.states("email") == ["assigned h0 retrying"]
         shown = duban(world.office, "outbox", "list")
         assert CASE in shown.output
-        world.mails._lasting.clear()
+        world.mails.mend()
         await world.live_until("2026-09-16 14:00")
         assert [one.to for one in world.received if one.channel == "email"] == ["handler0@example.com"]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from daemon.engine import Engine
 from daemon.errors import SourceUnavailable
+from daemon.wiring import rules_of
 from policies.model import ObligationState
 from support.running_office import CASE, Running, at, running_office
 
@@ -249,10 +251,10 @@ async def test_one_that_throws_is_postponed_and_the_others_go_on(tmp_path: Path,
     async with running_office(tmp_path, store_url, cases=3, prepare=own_calendar_for_some) as world:
         world.update("kind = '建议'")
         await world.node.sync()
-        engine = world.node._engine  # a fault that no valid configuration has
-        whole = engine.rules
-        engine.rules = dataclasses.replace(whole, calendars={"china": whole.calendars["china"]})
-        await world.node.tick()
+        whole = rules_of(world.node.configuration)
+        broken = dataclasses.replace(whole, calendars={"china": whole.calendars["china"]})  # as no valid one is
+        engine = Engine(world.store, world.node.source, broken, world.node.epoch)
+        await asyncio.to_thread(engine.tick, world.clock.now())
         assert world.states() == []
         assert world.story()[-1] == "postponed"
         assert [len(world.states(key=f"XF0000000{n}")) for n in (1, 2)] == [2, 2]
@@ -260,13 +262,12 @@ async def test_one_that_throws_is_postponed_and_the_others_go_on(tmp_path: Path,
 
         world.clock.advance(timedelta(minutes=10))
         world.update("handler = 'h1'")  # changed facts that cannot be counted either
-        await world.node.tick()
+        await asyncio.to_thread(engine.tick, world.clock.now())
         assert [row.row for row in world.store.rows_set_aside()] == [CASE]
         assert world.story()[-1] == "postponed"
 
-        engine.rules = whole
         world.clock.advance(timedelta(minutes=10))
-        await world.node.tick()
+        await world.node.tick()  # under the whole rules
         assert world.states()
 
 

@@ -83,18 +83,18 @@ async def test_the_providers_wish_to_wait_is_respected(tmp_path: Path, store_url
 
 
 async def test_no_retry_runs_past_the_next_step(tmp_path: Path, store_url: str) -> None:
-    """A gateway that is down until the next step leaves the old text unsent: the next step speaks, once."""
+    """A gateway that is down until the next step leaves the old text unsent: then the next step speaks."""
     async with running_office(tmp_path, store_url, prepare=by_text) as world:
-        await world.work()
+        await world.live_until("2026-10-08 08:00")
         world.texts.fail(*["503"] * 400)
-        world.clock.move_to(at("2026-09-28 09:00"))
-        await world.live_until("2026-10-08 08:59")
-        assert world.received[2:] == []
-        assert not any(state.endswith("retrying") for state in world.states())
-        world.texts._faults.clear()
-        spoken = await world.live_until("2026-10-08 12:00")
-        assert [(one.to, "提醒" in one.text) for one in spoken].count((HANDLER, True)) == 0
-        assert HANDLER in {one.to for one in spoken}
+        assert await world.live_until("2026-10-09 08:59") == []
+        waiting = [d.not_before_at for d in world.deliveries() if d.state is DeliveryState.RETRYING]
+        assert all(moment < at("2026-10-09 09:00") for moment in waiting)
+        assert "today h0 failed" in world.states()
+        world.texts.mend()
+        spoken = await world.work("2026-10-09 09:00")
+        assert {one.to for one in spoken if "催办" in one.text} == {"+8613800000001", HEAD}
+        assert HANDLER not in {one.to for one in spoken}
 
 
 async def test_a_refused_mail_goes_to_the_next_person_up(tmp_path: Path, store_url: str) -> None:

@@ -18,7 +18,8 @@ from support.sms_gateway import SmsGateway
 from support.smtp_server import SmtpServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
+    from email.message import EmailMessage
     from pathlib import Path
 
     from daemon.store import Store
@@ -40,6 +41,14 @@ LOOKUP = """
 def at(text: str) -> datetime:
     """`2026-09-16 10:00` on a clock in Shanghai, as an instant."""
     return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI).astimezone(UTC)
+
+
+def plain_part(mail: EmailMessage) -> str:
+    """What a reader without HTML sees."""
+    body = mail.get_body(("plain",))
+    assert body is not None
+    text: str = body.get_content()
+    return text.replace("\r\n", "\n")
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,7 @@ class Running:
                 clock,
                 "email",
                 str(mail["To"].addresses[0].addr_spec),
-                f"{mail['Subject']}\n{mail.get_body(('plain',)).get_content()}".replace("\r\n", "\n"),
+                f"{mail['Subject']}\n{plain_part(mail)}",
                 "X-Duban-Possible-Duplicate" in mail,
             )
             for mail in self.mails.mails[mails:]
@@ -175,7 +184,7 @@ async def running_office(
     cases: int = 1,
     lookup: bool = False,
     prepare: Callable[[Office], None] = lambda _office: None,
-) -> AsyncIterator[Running]:
+) -> AsyncGenerator[Running]:
     """The office with its servers and one node, not yet synchronised. `store_url` is migrated already."""
     mails, texts = SmtpServer(), SmsGateway()
     await mails.start()

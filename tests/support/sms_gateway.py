@@ -66,6 +66,10 @@ class FaultyServer:
         """Spoil the next answers."""
         self._faults.extend(Fault.named(one) if isinstance(one, str) else one for one in faults)
 
+    def mend(self) -> None:
+        """Answer as usual again."""
+        self._faults.clear()
+
     def next_fault(self) -> Fault | None:
         """The fault this request meets."""
         self.requests += 1

@@ -78,6 +78,11 @@ class SmtpServer:
         else:
             self._faults[command].extend(answers)
 
+    def mend(self) -> None:
+        """Answer as usual again."""
+        self._faults.clear()
+        self._lasting.clear()
+
     def fault(self, command: str) -> str | None:
         """The fault this command meets now, if any."""
         waiting = self._faults[command]
