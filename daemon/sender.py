@@ -93,6 +93,7 @@ class Sender:
         self._pumps = 0
         self._owed: dict[str, list[DeliveryResult]] = {}
         self._paces = {name: Pace(way.at_once) for name, way in ways.items()}
+        self.refusing: dict[str, str] = {}  # channel -> code, while its provider refuses everything
 
     async def pump(self) -> int:
         """Send until nothing more may go out now; returns how many attempts were made.
@@ -180,6 +181,11 @@ class Sender:
         begun = clock()
         outcomes = await way.channel.send_many(messages)
         self._paces[way.name].learn(len(messages), clock() - begun)
+        for outcome in outcomes:
+            if isinstance(outcome, PermanentFailure) and outcome.whole_channel:
+                self.refusing[way.name] = outcome.code
+            elif isinstance(outcome, Receipt):
+                self.refusing.pop(way.name, None)
         return outcomes
 
     def _message(self, way: WayOut, delivery: Delivery) -> Message:

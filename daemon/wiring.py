@@ -13,19 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from channels.base import PermanentFailure
-from daemon import telemetry
+from daemon import alerts, telemetry
 from daemon.engine import Engine, Rules, SyncReport
 from daemon.errors import SettingsError, SourceUnavailable
 from daemon.render import Renderer
 from daemon.sender import Sender, WayOut
 from daemon.source.database import DatabaseSource
 from daemon.store import Store
+from daemon.store.values import Event
 from policies.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from daemon.alerts import Trouble
     from daemon.clock import Clock
     from daemon.settings import Configuration
     from daemon.store.values import Audit
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 log = telemetry.logger(__name__)
 
 SILENT_FOR = timedelta(seconds=30)  # a worker whose heartbeat is older is taken for dead
+ALARM_AFTER = timedelta(minutes=15)  # a shared database away for longer is told to the administrators
 AUDIT_GRACE = timedelta(minutes=5)
 
 T = TypeVar("T")
@@ -203,8 +206,39 @@ class Node:
         return await self._in_thread(lambda: self.store.bury_silent(self.clock.now(), SILENT_FOR, keep=self.epoch))
 
     async def audit(self) -> Audit:
-        """The proof that every open obligation has a next step or a stated reason for none."""
-        return await self._in_thread(lambda: self.store.audit(self.clock.now(), AUDIT_GRACE))
+        """The proof that every open obligation has a next step or a stated reason for none.
+
+        What is wrong with duban itself is told to the administrators, once a day.
+        """
+        now = self.clock.now()
+        proof = await self._in_thread(lambda: self.store.audit(now, AUDIT_GRACE))
+        await self._in_thread(lambda: self._tell(self._troubles(proof, now), now))
+        return proof
+
+    def _troubles(self, proof: Audit, now: datetime) -> list[Trouble]:
+        zone = self.configuration.zone
+        found: list[Trouble] = []
+        since = self._engine.source_away_since
+        if since is not None and now - since >= ALARM_AFTER:
+            found.append(alerts.source_away(f"{since.astimezone(zone):%Y-%m-%d %H:%M}"))
+        if proof.unaccounted:
+            found.append(alerts.unaccounted(proof.unaccounted))
+        if self._sender is not None:
+            found.extend(alerts.channel_at_rest(name, code) for name, code in self._sender.refusing.items())
+        calendar = self.configuration.calendars[self.configuration.settings.office.calendar]
+        unknown = alerts.year_unknown(calendar, now.astimezone(zone).date())
+        return [*found, unknown] if unknown else found
+
+    def _tell(self, troubles: Sequence[Trouble], now: datetime) -> None:
+        today = now.astimezone(self.configuration.zone).date()
+        language = self.configuration.settings.language
+        for trouble in troubles:
+            notices = alerts.notices_about(
+                trouble, self._engine.directory, self.configuration.kinds, today, now, language
+            )
+            event = Event("", "alert", now, {"kind": trouble.kind, "zh": trouble.text.zh, "en": trouble.text.en})
+            if notices:
+                self.store.add_notices(None, notices, [event], self.configuration.version, now)
 
     async def seal(self) -> str | None:
         """Seal the ledger."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         LedgerFault,
         LedgerRow,
         SetAside,
+        Standing,
         StoredCase,
         StoredObligation,
     )
@@ -191,9 +192,16 @@ class Store:
             return tick.save_decisions(connection, epoch, decisions, policy_version, now)
 
     def add_notices(
-        self, obligation_id: int, notices: Sequence[Notice], events: Sequence[Event], policy_version: str, now: datetime
+        self,
+        obligation_id: int | None,
+        notices: Sequence[Notice],
+        events: Sequence[Event],
+        policy_version: str,
+        now: datetime,
     ) -> int:
-        """Add notices that follow from a delivery, not from a tick; returns how many were new.
+        """Add notices that follow from no tick: a delivery that failed, or (of no obligation) a trouble of our own.
+
+        Returns how many were new.
 
         The events are written only when a notice was new, so that asking again leaves no second line.
         """
@@ -299,6 +307,11 @@ class Store:
         """Numbers for `status`: `obligations` by state, `lights` of the open ones, `deliveries`, `channels`."""
         with self._database.reading() as connection:
             return views.counts(connection)
+
+    def standing(self) -> Standing:
+        """More numbers for `status`: each channel's states, provisional limits, the last seal, the last reading."""
+        with self._database.reading() as connection:
+            return views.standing(connection)
 
     def remember_policy(self, version: str, files: Mapping[str, str], now: datetime) -> None:
         """Keep the text of a policy version that came into force (once per version)."""

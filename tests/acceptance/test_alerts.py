@@ -1,0 +1,61 @@
+"""What the administrators are told when something is wrong with duban itself."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daemon.alerts import year_unknown
+from daemon.calendars import china
+from support.running_office import running_office
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.running_office import Received, Running
+
+
+async def test_a_shared_database_that_stays_away_is_told_once_a_day(tmp_path: Path, store_url: str) -> None:
+    """After a quarter of an hour both channels tell the administrator, once that day, and again the next day."""
+    async with running_office(tmp_path, store_url) as world:
+        await world.work()
+        come_back = world.hide_source()
+        for minutes in (1, 5, 8):
+            assert await told_after(world, minutes) == []
+        told = [*await told_after(world, 3), *await told_after(world, 60)]
+        assert sorted((m.channel, m.to) for m in told) == [("email", "admin@example.com"), ("sms", "+8613800000000")]
+        assert all("共享数据库无法访问" in m.text for m in told)
+        assert len(await told_after(world, 24 * 60)) == 2
+        come_back()
+        assert await told_after(world, 24 * 60) == []
+        assert [row.kind for row in world.store.ledger("")].count("alert") == 2
+
+
+async def told_after(world: Running, minutes: int) -> list[Received]:
+    """What arrives when duban looks at itself so much later."""
+    world.clock.advance(timedelta(minutes=minutes))
+    before = len(world.received)
+    await world.work()
+    await world.node.audit()
+    await world.node.pump()
+    world.collect()
+    return world.received[before:]
+
+
+@pytest.mark.parametrize(
+    ("today", "told"),
+    [
+        (date(2026, 10, 26), False),  # a Monday in October: the notice is not late yet
+        (date(2026, 11, 2), True),
+        (date(2026, 11, 3), False),  # a Tuesday: once a week is enough
+        (date(2026, 12, 28), True),
+        (date(2027, 1, 4), False),  # from then on every result says for itself that it is provisional
+    ],
+)
+def test_next_years_holidays_are_asked_for_on_mondays_from_november(today: date, told: bool) -> None:
+    """While the coming year's notice is not loaded the administrators are reminded of it weekly."""
+    trouble = year_unknown(china(), today)
+    assert (trouble is not None) is told
+    assert trouble is None or "2027 年放假安排尚未载入" in trouble.title.zh
