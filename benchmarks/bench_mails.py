@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 import aiosmtplib
 from common import NOW, postgresql, scratch, server, show
-from support.office import build_office
 
 from channels.wire.mime import MailFrame
 from daemon.clock import ManualClock
@@ -28,6 +27,7 @@ from daemon.process import spare_the_collector
 from daemon.settings import load
 from daemon.store import Store
 from daemon.wiring import open_node, renderer_of
+from support.office import build_office
 
 if TYPE_CHECKING:
     from pathlib import Path
