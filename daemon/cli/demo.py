@@ -14,7 +14,7 @@ from daemon import telemetry
 from daemon.cli.output import language, no_traceback, speak
 from daemon.clock import SystemClock
 from daemon.demo.configuration import DemoFolder
-from daemon.demo.report import Report
+from daemon.demo.report import Report, command_name, shown_path
 from daemon.demo.run import Demo
 from daemon.demo.view import Picture, View
 from daemon.store import Store
@@ -63,12 +63,14 @@ def _run_in_real_time(place: DemoFolder, seed: int, console: Console) -> NoRetur
     """The daemon itself, until it is stopped; leaves with its exit code."""
     said = language()
 
+    status = f"{command_name()} status -c {shown_path(place.configuration)}"
+
     def announce() -> None:
         told = speak(
             f"某市的数据已移到本周，守护进程按真实时间运行，按 Ctrl-C 结束。邮件、短信在 {place.folder}。\n"
-            f"另开一个窗口：duban status -c {place.configuration}",
+            f"另开一个窗口：{status}",
             "The invented city was moved to this week; the daemon runs in real time until Ctrl-C."
-            f" Mails and texts are in {place.folder}.\nIn another window: duban status -c {place.configuration}",
+            f" Mails and texts are in {place.folder}.\nIn another window: {status}",
         )
         console.print(told, markup=False, soft_wrap=True)
         telemetry.set_up()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,13 @@ import click
 from daemon.cli.output import EXIT_FOUND, config_option, json_option, no_traceback, speak, to_json
 
 if TYPE_CHECKING:
-    from daemon.store import Store
-    from daemon.store.values import LedgerFault
+    from collections.abc import Sequence
 
+    from daemon.cli.reading import Desk
+    from daemon.store import Store
+    from daemon.store.values import LedgerFault, LedgerRow
+
+SHORT_HASH = 8
 FAULTS = {
     "changed": ("被改动", "was changed"),
     "removed": ("被删除", "was removed"),
@@ -33,37 +36,50 @@ def ledger() -> None:
 @json_option
 @no_traceback
 def show(case: str, config_path: str, *, as_json: bool) -> None:
-    """一个案件的全部记录 / all that is recorded on one case."""
-    from daemon.cli.reading import desk, show_table  # noqa: PLC0415 - loads the database library
+    """一个案件的全部记录，一句一行；--json 另有每行的原始内容。
+
+    All that is recorded on one case, a sentence for each row; --json has the raw bodies and whole hashes.
+    """
+    from daemon.cli.reading import desk  # noqa: PLC0415 - loads the database library
 
     with desk(config_path) as at_desk:
         rows = at_desk.store.ledger(case)
         if as_json:
-            click.echo(
-                to_json(
-                    [
-                        {
-                            "seq": row.seq,
-                            "at": row.at,
-                            "kind": row.kind,
-                            "actor": row.actor,
-                            "body": row.body,
-                            "previous": row.previous,
-                            "hash": row.hash,
-                        }
-                        for row in rows
-                    ]
-                )
-            )
+            click.echo(to_json([_row_as_json(row) for row in rows]))
+        elif rows:
+            _show(at_desk, case, rows)
         else:
-            show_table(
-                speak(f"责任台账 {case}", f"ledger of {case}"),
-                [speak(zh, en) for zh, en in (("序号", "no"), ("时间", "at"), ("事件", "event"), ("经办", "by"))]
-                + [speak("内容", "content"), speak("校验", "hash")],
-                [(row.seq, at_desk.local(row.at), row.kind, row.actor, _body(row.body), row.hash[:8]) for row in rows],
-            )
+            click.echo(speak(f"台账里没有案件 {case}。", f"the ledger has no case {case}"), err=True)
     if not rows:
         sys.exit(EXIT_FOUND)
+
+
+def _row_as_json(row: LedgerRow) -> dict[str, object]:
+    return {
+        "seq": row.seq,
+        "at": row.at,
+        "kind": row.kind,
+        "actor": row.actor,
+        "body": row.body,
+        "previous": row.previous,
+        "hash": row.hash,
+    }
+
+
+def _show(at_desk: Desk, case: str, rows: Sequence[LedgerRow]) -> None:
+    from daemon.cli.reading import show_table  # noqa: PLC0415 - loads the database library
+
+    story = at_desk.story(at_desk.deliveries(case))
+    show_table(
+        speak(f"责任台账 {case}", f"ledger of {case}"),
+        [speak(zh, en) for zh, en in (("时间", "at"), ("事件", "what happened"), ("经办", "by"), ("校验", "hash"))],
+        [(at_desk.local(row.at), story.sentence(row), _actor(row.actor), row.hash[:SHORT_HASH]) for row in rows],
+        whole=(0, 2, 3),
+    )
+
+
+def _actor(actor: str) -> str:
+    return speak("系统", "duban") if actor == "duban" else actor
 
 
 @ledger.command()
@@ -105,7 +121,3 @@ def _verified(store: Store) -> list[LedgerFault]:
 def _sentence(fault: LedgerFault) -> str:
     zh, en = FAULTS.get(fault.what, (fault.what, fault.what))
     return speak(f"案件 {fault.case_key} 的第 {fault.seq} 行{zh}。", f"case {fault.case_key}: row {fault.seq} {en}")
-
-
-def _body(body: object) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(", ", ": "))

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.cli.output import speak
+from daemon.cli.output import language, speak
+from daemon.names import Names
 from daemon.settings import Configuration, load
 from daemon.store import Store
 from daemon.store.values import DeliveryState
+from daemon.story import Story
+from policies.model import Directory
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from datetime import datetime
 
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+
+    from daemon.store.values import Delivery
 
 STATES = {
     DeliveryState.PENDING: ("待发", "pending"),
@@ -28,18 +34,41 @@ STATES = {
     DeliveryState.FAILED: ("失败", "failed"),
     DeliveryState.CANCELLED: ("已取消", "cancelled"),
 }
+PAGE = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Desk:
     """The configuration on disk and the store it names."""
 
     configuration: Configuration
     store: Store
 
+    @cached_property
+    def directory(self) -> Directory:
+        """Everybody, as last read; nobody before the first reading."""
+        remembered = self.store.directory()
+        return remembered[0] if remembered else Directory()
+
+    @cached_property
+    def names(self) -> Names:
+        """Words for codes, in the reader's language."""
+        return Names(self.configuration, self.directory, language())
+
+    def deliveries(self, case_key: str) -> list[Delivery]:
+        """All deliveries of a case."""
+        found: list[Delivery] = []
+        while page := self.store.deliveries(case_key=case_key, limit=PAGE, after_id=found[-1].id if found else 0):
+            found += page
+        return found
+
+    def story(self, deliveries: Sequence[Delivery]) -> Story:
+        """Who tells the ledger of the case these deliveries are of."""
+        return Story(self.names, {delivery.notice.key: delivery.notice for delivery in deliveries})
+
     def local(self, at: datetime | None) -> str:
         """An instant to the minute in the office's time zone; a dash for none."""
-        return "—" if at is None else f"{at.astimezone(self.configuration.zone):%Y-%m-%d %H:%M}"
+        return self.names.instant(at)
 
 
 @contextmanager
@@ -60,20 +89,53 @@ def console() -> Console:
     return RichConsole(highlight=False, markup=False)
 
 
-def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str = "") -> None:
-    """Print a table whose Chinese columns line up; `empty` instead when there are no rows."""
+def show_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    empty: str = "",
+    *,
+    whole: Sequence[int] = (),
+    right: Sequence[int] = (),
+) -> None:
+    """Print a table whose Chinese columns line up; `empty` instead when there are no rows.
+
+    Columns numbered in `whole` are never broken over lines, those in `right` are aligned to the right.
+    """
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - JSON is printed without it
+    from rich.table import Table  # noqa: PLC0415 - the same
+
+    screen = console()
+    if not rows:
+        screen.print(f"{title}{speak('：', ': ')}{empty or speak('无', 'none')}", soft_wrap=True)
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(
+            column, overflow="fold", no_wrap=number in whole, justify="right" if number in right else "left"
+        )
+    for row in rows:
+        table.add_row(*(_cell(cell) for cell in row))
+    screen.print(table)
+
+
+def show_pairs(pairs: Sequence[tuple[str, object]]) -> None:
+    """Print what is called how, the words in one column and what they say in the other."""
     from rich.table import Table  # noqa: PLC0415 - JSON is printed without it
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for word, value in pairs:
+        grid.add_row(word, _cell(value))
+    console().print(grid)
+
+
+def _cell(value: object) -> RenderableType:
+    from rich.console import RichCast  # noqa: PLC0415 - JSON is printed without it
     from rich.text import Text as Plain  # noqa: PLC0415 - the same
 
-    if not rows:
-        console().print(f"{title}{speak('：', ': ')}{empty or speak('无', 'none')}")
-        return
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Plain(str(cell)) for cell in row))
-    console().print(table)
+    return value if isinstance(value, Plain | RichCast) else Plain(str(value))
 
 
 def state_word(state: DeliveryState) -> str:

@@ -16,11 +16,14 @@ from daemon.store.tables import (
     UNCLAIMED_OPEN,
     WAITING,
     beats,
+    cases,
     deliveries,
+    ledger,
     obligations,
     policy_versions,
+    seals,
 )
-from daemon.store.values import Audit, Delivery, DeliveryState, JobBeat, StoredObligation
+from daemon.store.values import Audit, Delivery, DeliveryState, JobBeat, Standing, StoredObligation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -95,6 +98,25 @@ def counts(connection: sa.Connection) -> dict[str, dict[str, int]]:
         _add(numbers["deliveries"], state, number)
         _add(numbers["channels"], channel, number)
     return numbers
+
+
+def standing(connection: sa.Connection) -> Standing:
+    """What `status` tells beyond the counts."""
+    d, o = deliveries.c, obligations.c
+    channels: dict[str, dict[str, int]] = {}
+    by_channel = sa.select(d.channel, d.state, sa.func.count()).group_by(d.channel, d.state)
+    for channel, state, number in fetch(connection, by_channel):
+        channels.setdefault(channel, {})[state] = number
+    provisional = sa.select(sa.func.count()).where(o.state == "open", o.provisional)
+    last_seal = connection.execute(sa.select(seals.c.at, seals.c.last_id).order_by(seals.c.id.desc()).limit(1)).first()
+    since = sa.select(sa.func.count()).where(ledger.c.id > (last_seal.last_id if last_seal else 0))
+    return Standing(
+        channels,
+        connection.execute(provisional).scalar_one(),
+        maybe_instant(last_seal.at if last_seal else None),
+        connection.execute(since).scalar_one(),
+        maybe_instant(connection.execute(sa.select(sa.func.max(cases.c.read_at))).scalar()),
+    )
 
 
 def _add(numbers: dict[str, int], name: str, number: int) -> None:

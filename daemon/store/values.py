@@ -180,6 +180,17 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """More numbers for people: deliveries by channel and state, provisional limits, the last seal, the last reading."""
+
+    channels: Mapping[str, Mapping[str, int]]
+    provisional: int  # open obligations whose date depends on holidays not announced yet
+    sealed_at: datetime | None
+    unsealed: int  # rows of the ledger since the last seal
+    case_read_at: datetime | None  # when a case was last taken from the source
+
+
+@dataclass(frozen=True, slots=True)
 class JobBeat:
     """The last good run of a periodic job on a node."""
 

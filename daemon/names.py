@@ -1,0 +1,286 @@
+"""Words for what the store keeps as codes: people, units, limits, steps, milestones, channels and errors.
+
+One office's titles and names, in one reader's language. Whatever has no words is shown as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, time
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from daemon.render import STEP_TITLES, UNACKNOWLEDGED
+from policies.chain import ROLE_TITLES
+from policies.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from daemon.settings import Configuration
+    from daemon.store.values import Delivery
+    from policies.model import Directory, Notice, Scalar
+    from policies.text import Language
+
+KEY_PARTS = 8  # case / limit / instance / deadline version / step / repeat / person / channel
+LAST_INSTANT = time(23, 59, 59, 999_999)
+
+MILESTONES: Mapping[str, Text] = {
+    "registered_at": Text("登记", "registered"),
+    "forwarded_at": Text("转送交办", "forwarded"),
+    "arrived_at": Text("到达责任单位", "arrived"),
+    "accepted_at": Text("受理", "accepted"),
+    "notified_at": Text("书面告知", "petitioner notified"),
+    "objected_at": Text("提出异议", "objected"),
+    "finished_at": Text("办结", "finished"),
+    "acknowledged_at": Text("签收", "acknowledged"),
+    "limit_at": Text("平台限办期限", "platform limit"),
+    "transfer_limit_at": Text("平台流转期限", "platform limit for forwarding"),
+    "reply_received_at": Text("收到答复", "reply received"),
+    "review_requested_at": Text("申请复查", "review requested"),
+    "review_decided_at": Text("复查决定", "review decided"),
+    "recheck_requested_at": Text("申请复核", "recheck requested"),
+    "recheck_decided_at": Text("复核决定", "recheck decided"),
+    "advice_received_at": Text("收到建议", "advice received"),
+    "advice_replied_at": Text("答复建议", "advice replied"),
+    "urgent_found_at": Text("发现紧急事项", "urgent matter found"),
+    "urgent_reported_at": Text("报告紧急事项", "urgent matter reported"),
+}
+FIELDS: Mapping[str, Text] = {
+    "kind": Text("事项类别", "kind"),
+    "litigation": Text("涉法涉诉", "litigation"),
+    "urgent": Text("紧急", "urgent"),
+    "level": Text("级别", "level"),
+    "source": Text("来源", "source"),
+    "status": Text("状态", "status"),
+}
+ENTITIES: Mapping[str, Text] = {
+    "cases": Text("案件", "cases"),
+    "officials": Text("人员", "officials"),
+    "units": Text("单位", "units"),
+    "posts": Text("任职", "posts"),
+    "transfers": Text("转办", "transfers"),
+    "extensions": Text("延期", "extensions"),
+    "pauses": Text("中止", "pauses"),
+    "delegations": Text("代理", "delegations"),
+    "events": Text("事件", "events"),
+    "pool": Text("人员名录", "directory"),
+}
+KINDS: Mapping[str, Text] = {"sms": Text("短信", "SMS"), "email": Text("邮件", "email")}
+
+# How an error begins -> what it means. The first that fits counts, so the longer beginnings come first.
+ERRORS: tuple[tuple[str, Text], ...] = (
+    ("done", Text("已经完成", "it is done")),
+    ("paused", Text("已中止", "it is paused")),
+    ("withdrawn", Text("不再计算", "withdrawn")),
+    ("deadline_moved", Text("期限已变", "the limit moved")),
+    ("next_step_took_over", Text("下一梯级已接替", "the next step took over")),
+    ("no_address", Text("没有登记号码或邮箱", "no address on record")),
+    ("render:", Text("消息模板写不出来", "the template does not render")),
+    ("gate", Text("数据库暂时读不了", "a database is away")),
+    ("bad_number", Text("号码写法不对", "not a number")),
+    ("bad_address", Text("邮箱写法不对", "not a mail address")),
+    ("no_smtputf8", Text("邮件服务器不支持中文邮箱", "the relay takes no international mailbox")),
+    ("bad_text", Text("内容无法发送", "the text cannot be sent")),
+    ("connect_timeout", Text("连接超时", "no connection in time")),
+    ("timeout", Text("对方没有及时回答", "no answer in time")),
+    ("cannot_connect", Text("连不上", "no connection")),
+    ("closed", Text("对方断开连接", "the other side hung up")),
+    ("certificate", Text("证书不被信任", "the certificate is not trusted")),
+    ("ca_file", Text("证书文件读不了", "ca_file cannot be read")),
+    ("smtp_535", Text("邮箱用户名或密码不对", "wrong username or password")),
+    ("smtp_530", Text("邮件服务器要求登录", "the relay wants a login")),
+    ("smtp_4", Text("邮件服务器暂不接收", "the relay does not take it now")),
+    ("smtp_5", Text("邮件服务器拒收", "the relay refused it")),
+    ("http_401", Text("网关账号或密钥不对", "wrong account or key")),
+    ("http_403", Text("网关不允许", "the gateway does not allow it")),
+    ("http_429", Text("发得太快", "too fast")),
+    ("http_5", Text("网关出错", "the gateway has an error")),
+    ("http_", Text("网关拒收", "the gateway refused it")),
+    ("twilio_", Text("Twilio 拒收", "Twilio refused it")),
+    ("malformed_answer", Text("看不懂对方的回答", "the answer is not understood")),
+    ("not_run", Text("程序中断，可能已发出", "interrupted, perhaps sent")),
+    ("crash", Text("程序中断，可能已发出", "interrupted, perhaps sent")),
+    ("enospc", Text("磁盘已满", "the disk is full")),
+    ("eacces", Text("目录不可写", "the directory cannot be written")),
+)
+SAYS_ALL = frozenset({"done", "paused", "withdrawn", "deadline_moved", "next_step_took_over", "no_address"})
+AGES = ((172_800, 86_400, "天", "d"), (3_600, 3_600, "小时", "h"), (60, 60, "分钟", "min"))  # from how many seconds on
+_CODE = re.compile(r"[A-Za-z0-9_:]+")
+_MILESTONE = re.compile(r"\b[a-z]+(?:_[a-z]+)*_at\b")
+_QUOTED_ID = re.compile(r"'([a-z][a-z0-9_]*)'")
+_SUBJECT_KEY = re.compile(r"^([A-Za-z0-9][\w.-]*)(?= 同时是| 没有登记| is | has )", re.ASCII)
+
+
+class Names:
+    """The titles of one configuration and the names of one directory."""
+
+    def __init__(self, configuration: Configuration, directory: Directory, language: Language) -> None:
+        self.language: Language = language
+        self._zone = configuration.zone
+        self._kinds = configuration.kinds
+        self._directory = directory
+        policies = configuration.policies.policies.values()
+        self._policies = {policy.id: policy.title for policy in policies}
+        self._limits = {(policy.id, limit.id): limit.title for policy in policies for limit in policy.limits}
+        self._any_limit = {limit: title for (_, limit), title in self._limits.items()}
+        self._roles = {role: title for policy in policies for role, title in policy.roles.items()}
+        self._says = {
+            (policy.id, limit.id, step.id): step.say
+            for policy in policies
+            for limit in policy.limits
+            for step in policy.ladders[limit.ladder].steps
+        }
+        titles = "|".join(re.escape(title) for title in self._titles_before_a_key())
+        self._after_a_title = re.compile(rf"(?:{titles}) ([A-Za-z0-9][\w.-]*)", re.ASCII)
+
+    def _titles_before_a_key(self) -> Iterable[str]:
+        yield from ("of unit", "units above", "单位")
+        for title in ROLE_TITLES.values():
+            yield from (title.zh, title.en)
+        yield from self._roles.values()
+
+    def say(self, zh: str, en: str) -> str:
+        """One of the two."""
+        return zh if self.language == "zh" else en
+
+    def word(self, words: Mapping[str, Text], code: str) -> str:
+        """What the table calls it; the code itself if the table does not know it."""
+        text = words.get(code)
+        return text.say(self.language) if text else code
+
+    def instant(self, at: datetime | str | None) -> str:
+        """`2026-10-08 24:00` on the office's clock; the last instant of a day is 24:00, none is a dash."""
+        if not at:
+            return "—"
+        local = (datetime.fromisoformat(at) if isinstance(at, str) else at).astimezone(self._zone)
+        return f"{local:%Y-%m-%d} 24:00" if local.time() == LAST_INSTANT else f"{local:%Y-%m-%d %H:%M}"
+
+    def person(self, key: object) -> str:
+        """The official's name."""
+        official = self._directory.officials.get(str(key))
+        return official.name if official else str(key or "—")
+
+    def unit(self, key: object) -> str:
+        """The unit's name."""
+        unit = self._directory.units.get(str(key))
+        return unit.name if unit else str(key or "—")
+
+    def place(self, unit: object, official: object) -> str:
+        """`市信访局办信科 承办人甲一`; what is not known is left out."""
+        known = [self.unit(unit)] if unit else []
+        known += [self.person(official)] if official else []
+        return " ".join(known) or "—"
+
+    def policy(self, policy: str) -> str:
+        """The policy's title."""
+        return self._policies.get(policy, policy)
+
+    def limit(self, policy: str, limit: str) -> str:
+        """The limit's title; a policy that is gone does not matter where the limit is known to another."""
+        return self._limits.get((policy, limit)) or self._any_limit.get(limit, limit)
+
+    def role(self, role: str) -> str:
+        """What the role is called here."""
+        if role in ROLE_TITLES and self.language == "en":
+            return ROLE_TITLES[role].en
+        return self._roles.get(role) or self.word(ROLE_TITLES, role)
+
+    def channel(self, name: str) -> str:
+        """`短信`; with its own name behind it where an office has several of the kind."""
+        kind = self._kinds.get(name, name)
+        alone = list(self._kinds.values()).count(kind) <= 1
+        word = self.word(KINDS, kind)
+        return word if alone or name == kind else self.say(f"{word}（{name}）", f"{word} ({name})")
+
+    def channels(self, names: Iterable[str]) -> str:
+        """Several, each once."""
+        return self.say("、", ", ").join(dict.fromkeys(self.channel(name) for name in names))
+
+    def step(self, policy: str, limit: str, rung: str) -> str:
+        """A step in words: `urge#2` is the second return of the step `urge`."""
+        step, _, returned = rung.partition("#")
+        base, _, rest = step.partition(".")
+        say = UNACKNOWLEDGED if rest == UNACKNOWLEDGED else self._says.get((policy, limit, base), base)
+        title = self.word(STEP_TITLES, say) if say in STEP_TITLES else self.word(STEP_TITLES, base)
+        if not returned.isdigit() or returned == "0":
+            return title
+        return title + self.say(f"（第{int(returned) + 1}次）", f" (no. {int(returned) + 1})")
+
+    def step_of(self, notice: Notice) -> str:
+        """The step a notice belongs to, in words."""
+        return self.step(notice.policy, notice.limit, rung_of(notice))
+
+    def milestone(self, name: str) -> str:
+        """What a milestone is called."""
+        return self.word(MILESTONES, name)
+
+    def field(self, name: str) -> str:
+        """What a field of a case is called."""
+        return self.word(FIELDS, name)
+
+    def value(self, value: Scalar) -> str:
+        """A field's value."""
+        if isinstance(value, bool):
+            return self.say("是", "yes") if value else self.say("否", "no")
+        return self.instant(value) if isinstance(value, datetime) else str(value if value is not None else "—")
+
+    def entity(self, name: str) -> str:
+        """What a section of the mapping is about."""
+        return self.word(ENTITIES, name)
+
+    def error(self, code: str) -> str:
+        """An error or the reason of a cancellation, in words; the code behind it where it says more."""
+        found = next((text for beginning, text in ERRORS if _is(beginning, code)), None)
+        if found is None:
+            return code
+        words = found.say(self.language)
+        return words if code in SAYS_ALL else self.say(f"{words}（{code}）", f"{words} ({code})")
+
+    def problem(self, delivery: Delivery) -> str:
+        """The delivery's error in words, or nothing."""
+        return self.error(delivery.error) if delivery.error else ""
+
+    def plain(self, sentence: str) -> str:
+        """A recorded sentence with names in place of the codes of milestones, limits, units and officials."""
+        told = _MILESTONE.sub(lambda found: self.milestone(found[0]), sentence)
+        told = _QUOTED_ID.sub(
+            lambda found: f"“{self._any_limit[found[1]]}”" if found[1] in self._any_limit else found[0], told
+        )
+        told = self._after_a_title.sub(self._named, told)
+        return _SUBJECT_KEY.sub(lambda found: self.person(found[1]), told)
+
+    def _named(self, found: re.Match[str]) -> str:
+        key = found[1]
+        name = self.person(key) if key in self._directory.officials else self.unit(key)
+        return found[0].removesuffix(key) + name
+
+    def ago(self, at: datetime | None, now: datetime) -> str:
+        """`3 分钟前`; a dash for never."""
+        if at is None:
+            return "—"
+        seconds = max(int((now - at).total_seconds()), 0)
+        for least, size, zh, en in AGES:
+            if seconds >= least:
+                return self.say(f"{seconds // size} {zh}前", f"{seconds // size} {en} ago")
+        return self.say(f"{seconds} 秒前", f"{seconds} s ago")
+
+
+def rung_of(notice: Notice) -> str:
+    """The notice's step with the number of its return, as ladders and lists of missed steps name it."""
+    return f"{notice.step}#{notice.repeat}" if notice.repeat else notice.step
+
+
+def rung_of_key(key: str) -> tuple[str, str]:
+    """(limit, rung) as a notice key tells them; empty for a key of another shape."""
+    parts = [unquote(part) for part in key.split("/")]
+    if len(parts) != KEY_PARTS:
+        return "", ""
+    return parts[1], parts[4] if parts[5] in {"", "0"} else f"{parts[4]}#{parts[5]}"
+
+
+def _is(beginning: str, code: str) -> bool:
+    """Whether the code is of that sort; a reason some person wrote is no code."""
+    if beginning in SAYS_ALL:
+        return code == beginning
+    return code.startswith(beginning) and _CODE.fullmatch(code) is not None
