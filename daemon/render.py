@@ -26,7 +26,7 @@ from policies.model import Notice, Official, Why
 from policies.text import Language, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, MutableMapping
     from pathlib import Path
     from zoneinfo import ZoneInfo
 
@@ -175,6 +175,14 @@ def refuse_private(text: str, case_key: str) -> None:
             )
 
 
+class _Environment(ImmutableSandboxedEnvironment):
+    """Jinja2's sandbox; what every template sees is kept as a plain dictionary, which is copied for every message."""
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """What a template sees beside its context; Jinja2's own layered map takes ten times as long to copy."""
+        return {**self.globals, **(d or {})}
+
+
 class Renderer:
     """Writes messages from one folder of templates, compiled at first use and kept.
 
@@ -190,7 +198,7 @@ class Renderer:
         self._zone = zone
         self._language: Language = language
         self._words: dict[tuple[str, str, str], _Words] = {}
-        self._environment = ImmutableSandboxedEnvironment(
+        self._environment = _Environment(
             loader=FileSystemLoader(templates),
             undefined=StrictUndefined,
             autoescape=_is_html,
