@@ -16,6 +16,7 @@ import traceback
 import unicodedata
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError
@@ -468,11 +469,7 @@ class Renderer:
         """A fact that is an ISO date or instant, as an instant of the office; a date means its end."""
         if isinstance(value, datetime):
             return value.astimezone(self._zone)
-        if not isinstance(value, str) or not value:
-            return None
-        if len(value) == len("2026-10-08"):
-            return datetime.combine(date.fromisoformat(value), time.max, self._zone)
-        return datetime.fromisoformat(value).astimezone(self._zone)
+        return _instant_of(value, self._zone) if isinstance(value, str) and value else None
 
     def _day(self, at: datetime) -> str:
         """`10月8日`, with the time if the limit does not end with the day."""
@@ -504,6 +501,13 @@ FALLEN = frozenset({Why.VACANT, Why.UNREACHABLE, Why.UNDELIVERED, Why.NOBODY})
 def provisional_mark(language: Language) -> str:
     """What follows a date that a holiday notice not yet out may still move (domain statement 24)."""
     return _either(language, "（暂定，以放假通知为准）", " (provisional until the holiday notice)")
+
+
+@lru_cache(maxsize=4096)
+def _instant_of(written: str, zone: ZoneInfo) -> datetime:
+    if len(written) == len("2026-10-08"):
+        return datetime.combine(date.fromisoformat(written), time.max, zone)
+    return datetime.fromisoformat(written).astimezone(zone)
 
 
 def _either(language: Language, chinese: str, english: str) -> str:
