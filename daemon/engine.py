@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from daemon import telemetry
-from daemon.errors import SourceUnavailable
+from daemon.errors import DaemonError, SourceUnavailable
 from daemon.source import BadRow
 from daemon.store.codec import encode_case
 from daemon.store.values import CaseChange, Decision, Event, ObligationChange, SetAside, StoredCase
@@ -105,6 +105,8 @@ class Engine:
         self.source_away_since: datetime | None = None
         remembered = store.directory()
         self.directory: Directory = remembered[0] if remembered else Directory()
+        self._broke_off = False  # a tick ended in the middle: what it had claimed is still held
+        self._just_taken: frozenset[str] = frozenset()  # cases whose facts the last tick took over
 
     # --- sync ------------------------------------------------------------------------------------------
 
@@ -157,6 +159,12 @@ class Engine:
 
     def _take_directory(self, now: datetime) -> None:
         directory, bad = self.source.read_directory()
+        if _has_people(self.directory) and not _has_people(directory):
+            zh, en = (
+                "共享数据库里一个人员也没有了，暂不采用。",
+                "the shared database suddenly shows no people; left alone",
+            )
+            raise SourceUnavailable(Text(zh, en))
         if directory != self.directory:
             self.store.save_directory(directory, now)
             self.directory = directory
@@ -184,7 +192,7 @@ class Engine:
             return 0, []
         by_key = {case.key: case for case in cases}
         known = self.store.cases(by_key)
-        prints = {key: fingerprint(case) for key, case in by_key.items()}
+        prints = {key: fingerprint(case, now) for key, case in by_key.items()}
         changed = [key for key in by_key if recount or key not in known or known[key].fingerprint != prints[key]]
         if not changed:
             return 0, []
@@ -197,8 +205,22 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - one poisonous case must not stop the others; it is listed
                 bad.append(BadRow("cases", key, f"无法计算期限：{type(error).__name__}: {error}"))
                 log.warning(telemetry.SET_ASIDE, case=key, problem=f"{type(error).__name__}: {error}")
-        self.store.save_cases(changes, now)
-        return len(changes), bad
+        refused = self._save(changes, now)
+        return len(changes) - len(refused), [*bad, *refused]
+
+    def _save(self, changes: Sequence[CaseChange], now: datetime) -> list[BadRow]:
+        """Write all at once; if the store refuses the page, one by one. Returns those it will not take."""
+        try:
+            self.store.save_cases(changes, now)
+        except DaemonError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one value the store cannot hold must not stop the others
+            if len(changes) > 1:
+                return [row for change in changes for row in self._save([change], now)]
+            key = changes[0].stored.case.key
+            log.warning(telemetry.SET_ASIDE, case=key, problem=_named(error))
+            return [BadRow("cases", key, f"自有数据库不接受：{_named(error)}")]
+        return []
 
     def _change(
         self, case: Case, print_: str, known: StoredCase | None, old: Sequence[StoredObligation], now: datetime
@@ -265,14 +287,14 @@ class Engine:
 
     def _notice_deletions(self, now: datetime) -> int:
         """After a whole reading: cases we know and the source no longer shows are gone."""
-        there = set(self.source.all_keys())
-        after, gone = "", list[str]()
-        known = 0
+        after, known = "", list[str]()
         while page := self.store.fingerprints(after, PAGE):
-            known += len(page)
-            gone.extend(key for key, _ in page if key not in there)
+            known.extend(key for key, _ in page)
             after = page[-1][0]
-        if not there and known >= SUSPICIOUS:
+        # Ours first: a case another node takes over in between is then missing here, not taken for deleted there.
+        there = set(self.source.all_keys())
+        gone = [key for key in known if key not in there]
+        if not there and len(known) >= SUSPICIOUS:
             raise SourceUnavailable(
                 Text(
                     "共享数据库里一个案件也没有了，暂不处理。", "the shared database suddenly shows no case; left alone"
@@ -303,16 +325,48 @@ class Engine:
     # --- tick ------------------------------------------------------------------------------------------
 
     def tick(self, now: datetime, limit: int = 500) -> int:
-        """Evaluate one batch of what is due; returns how many obligations were looked at."""
+        """Evaluate one batch of what is due; returns how many obligations were looked at.
+
+        What an error leaves claimed is given back by the next call.
+        """
+        if self._broke_off:
+            self.store.give_back(self.epoch)
+            self._broke_off = False
+        try:
+            return self._tick(now, limit)
+        except BaseException:
+            self._broke_off, self._just_taken = True, frozenset()
+            raise
+
+    def _tick(self, now: datetime, limit: int) -> int:
         claimed = self.store.claim_due(self.epoch, now, limit)
         if not claimed:
+            self._just_taken = frozenset()
             return 0
         keys = {stored.obligation.case_key for stored in claimed}
-        looked = self._refresh(keys, now)
+        looked = self._refresh(keys, now, self._just_taken)
+        self._just_taken = looked.moved
         known = self.store.cases(keys - looked.moved, looked.read)
         decisions = [self._looked_at(stored, known, looked, now) for stored in claimed]
-        self.store.save_decisions(self.epoch, decisions, self.rules.policies.version, now)
+        self._save_decisions(list(zip(claimed, decisions, strict=True)), now)
         return len(claimed)
+
+    def _save_decisions(self, made: Sequence[tuple[StoredObligation, Decision]], now: datetime) -> None:
+        """Write all at once; if the store refuses the batch, one by one, and what it will not take is postponed."""
+        version = self.rules.policies.version
+        try:
+            self.store.save_decisions(self.epoch, [decision for _, decision in made], version, now)
+        except DaemonError:
+            raise
+        except Exception as error:
+            if len(made) > 1:
+                for one in made:
+                    self._save_decisions([one], now)
+                return
+            stored, decision = made[0]
+            if not (decision.notices or decision.events):
+                raise
+            self._save_decisions([(stored, _held_over(stored, _named(error), now))], now)
 
     def _looked_at(
         self, stored: StoredObligation, known: Mapping[str, StoredCase], looked: _Looked, now: datetime
@@ -324,8 +378,11 @@ class Engine:
             return _postponed(stored, looked.uncountable[key], now)
         return self._decide(stored, known.get(key), now, away=looked.away)
 
-    def _refresh(self, asked: set[str], now: datetime) -> _Looked:
-        """Re-read these cases and take over those whose facts changed."""
+    def _refresh(self, asked: set[str], now: datetime, just_taken: frozenset[str] = frozenset()) -> _Looked:
+        """Re-read these cases and take over those whose facts changed.
+
+        Cases just taken over are not taken again: facts that change with every reading would never come to a decision.
+        """
         known = self.store.fingerprints_of(asked)
         try:
             fresh, bad = self._reread(asked)
@@ -339,8 +396,10 @@ class Engine:
         gone = [key for key in asked if key not in fresh and key not in unusable]
         if gone:
             self._withdraw_cases(gone, now)
-        prints = {fingerprint(case): case for case in fresh.values()}
-        changed = [case for print_, case in prints.items() if known.get(case.key) != print_]
+        prints = {fingerprint(case, now): case for case in fresh.values()}
+        changed = [
+            case for print_, case in prints.items() if known.get(case.key) != print_ and case.key not in just_taken
+        ]
         _, uncountable = self._take(changed, now)
         if uncountable:
             self._set_aside("cases", uncountable, set(), now, whole=False)
@@ -426,9 +485,22 @@ class Engine:
 # --- small pure pieces ------------------------------------------------------------------------------------
 
 
-def fingerprint(case: Case) -> str:
-    """A hash of all the facts a count or a decision may use."""
-    return hashlib.sha256(encode_case(case).encode()).hexdigest()
+def fingerprint(case: Case, now: datetime) -> str:
+    """A hash of all the facts a count may use, and of which of them lie ahead: those come true by time alone."""
+    ahead = sorted(name for name, at in case.milestones.items() if at > now)
+    ahead += sorted(f"pause {pause.seq}" for pause in case.pauses if pause.from_at > now)
+    return hashlib.sha256("\n".join((encode_case(case), *ahead)).encode()).hexdigest()
+
+
+def _has_people(directory: Directory) -> bool:
+    """Whether there is anybody but the administrators, who come from the configuration."""
+    return len(directory.officials) > len(directory.administrators)
+
+
+def _named(error: Exception) -> str:
+    """What an error is and says, without the values a database adds to it."""
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0] if said else ''}"
 
 
 def _mark_of(calendar: Calendar, now: datetime) -> str:
@@ -560,6 +632,11 @@ def _postponed(stored: StoredObligation, problem: str, now: datetime) -> Decisio
     change = dataclasses.replace(_same(stored), next_check_at=now + POSTPONE)
     body = {"limit": stored.obligation.limit, "problem": problem, "until": (now + POSTPONE).isoformat()}
     return Decision(change, events=(Event(stored.obligation.case_key, "postponed", now, body),))
+
+
+def _held_over(stored: StoredObligation, problem: str, now: datetime) -> Decision:
+    """Postponed without a line in the ledger: the store would not take one."""
+    return dataclasses.replace(_postponed(stored, problem, now), events=())
 
 
 def _untouched(stored: StoredObligation) -> Decision:

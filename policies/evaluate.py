@@ -551,6 +551,7 @@ def _notice(
     one = setting.obligation
     parts = (
         one.case_key,
+        one.policy,
         one.limit,
         one.instance,
         str(deadline_version),

@@ -208,6 +208,11 @@ class Store:
         with self._database.writing() as connection:
             return pump.add(connection, obligation_id, notices, events, policy_version, now)
 
+    def give_back(self, epoch: int) -> int:
+        """Give back every obligation this worker still holds after an error; returns how many."""
+        with self._database.writing() as connection:
+            return tick.give_back(connection, epoch)
+
     def next_check_at(self) -> datetime | None:
         """The earliest moment any open, unclaimed obligation wants to be looked at."""
         with self._database.reading() as connection:

@@ -45,7 +45,13 @@ class Database:
         self.is_postgresql = self.url.get_backend_name() == "postgresql"
         if self.is_postgresql:
             self._writer = self._reader = sa.create_engine(
-                self.url, pool_size=4, max_overflow=4, pool_timeout=30, pool_pre_ping=True, connect_args=_POSTGRESQL
+                self.url,
+                pool_size=4,
+                max_overflow=4,
+                pool_timeout=30,
+                pool_pre_ping=True,
+                connect_args=_POSTGRESQL,
+                hide_parameters=True,  # people and cases do not belong into error messages
             )
         else:
             self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", connections=1)
@@ -142,6 +148,7 @@ def _sqlite_engine(url: sa.URL, begin: str, *, connections: int) -> sa.Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=60,
+        hide_parameters=True,
         connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000, "cached_statements": 256},
     )
 

@@ -17,7 +17,7 @@ from daemon.store.rows import (
     delivery_fields,
     stored_obligation,
 )
-from daemon.store.tables import UNCLAIMED_OPEN, deliveries, obligations
+from daemon.store.tables import CLAIMED, UNCLAIMED_OPEN, deliveries, obligations
 from daemon.store.workers import fence
 
 if TYPE_CHECKING:
@@ -89,6 +89,12 @@ def _standing(connection: sa.Connection, epoch: int, decisions: Sequence[Decisio
         for decision in decisions
         if decision.change.id in revisions and decision.change.revision in (None, revisions[decision.change.id])
     ]
+
+
+def give_back(connection: sa.Connection, epoch: int) -> int:
+    """Let go of what this worker holds. A decision still being worked out on it is dropped, and made again."""
+    held = sa.update(obligations).where(CLAIMED, obligations.c.claimed_by == epoch)
+    return connection.execute(held.values(claimed_by=None)).rowcount
 
 
 def next_check_at(connection: sa.Connection) -> datetime | None:

@@ -90,9 +90,9 @@ def test_nothing_before_the_start() -> None:
 
 def test_key_names_every_part_and_escapes_it() -> None:
     """The key is case / limit / instance / version / step / repeat / person / channel, whatever the names contain."""
-    assert decide(START).notices[0].key == "XF001/notify//1/assigned/0/clerk/sms"
+    assert decide(START).notices[0].key == "XF001/xinfang/notify//1/assigned/0/clerk/sms"
     odd = case(key="a/b 号")
-    assert decide(START, the_case=odd).notices[0].key.startswith("a%2Fb%20%E5%8F%B7/notify/")
+    assert decide(START, the_case=odd).notices[0].key.startswith("a%2Fb%20%E5%8F%B7/xinfang/notify/")
 
 
 def test_facts_are_plain_and_complete() -> None:
