@@ -178,6 +178,15 @@ sa.Index(
     sqlite_where=WAITING,
     postgresql_where=WAITING,
 )
+sa.Index(
+    "ix_deliveries_waiting_of_channel",
+    deliveries.c.channel,
+    deliveries.c.not_before_at,
+    deliveries.c.priority,
+    deliveries.c.id,
+    sqlite_where=WAITING,
+    postgresql_where=WAITING,
+)
 sa.Index("ix_deliveries_claimed", deliveries.c.claimed_by, sqlite_where=CLAIMED, postgresql_where=CLAIMED)
 sa.Index("ix_deliveries_obligation_id", deliveries.c.obligation_id)
 sa.Index("ix_deliveries_case_key", deliveries.c.case_key)

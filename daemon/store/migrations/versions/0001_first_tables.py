@@ -125,6 +125,14 @@ def _create_tables() -> None:
         sqlite_where=sa.text("state IN ('pending', 'retrying', 'in_doubt')"),
         postgresql_where=sa.text("state IN ('pending', 'retrying', 'in_doubt')"),
     )
+    op.create_index(
+        "ix_deliveries_waiting_of_channel",
+        "deliveries",
+        ["channel", "not_before_at", "priority", "id"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('pending', 'retrying', 'in_doubt')"),
+        postgresql_where=sa.text("state IN ('pending', 'retrying', 'in_doubt')"),
+    )
     op.create_table(
         "directory",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
