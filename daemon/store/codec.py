@@ -67,7 +67,10 @@ def encode(value: object) -> str:
 
 def decode(text: str) -> Any:  # noqa: ANN401 - JSON
     """What `encode` was given, with instants as objects still."""
-    return json.loads(text)
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # half a surrogate pair
+        return json.loads(text)
 
 
 def decode_fields(stored: Mapping[str, Any]) -> dict[str, Scalar]:
@@ -117,7 +120,7 @@ def encode_case(case: Case) -> str:
 
 def decode_case(text: str) -> Case:
     """The case that was encoded."""
-    facts = decode(text)
+    facts = json.loads(text)  # a field may be an integer of any size
     return Case(
         key=facts["key"],
         unit=facts.get("unit"),
@@ -167,7 +170,7 @@ def encode_instants(instants: Mapping[str, datetime]) -> str:
 
 def decode_instants(text: str) -> dict[str, datetime]:
     """The named instants that were encoded."""
-    return {name: instant(value) for name, value in json.loads(text).items()} if text != "{}" else {}
+    return {name: instant(value) for name, value in orjson.loads(text).items()} if text != "{}" else {}
 
 
 def encode_directory(people: Directory) -> str:
