@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -202,9 +203,15 @@ def _as_json(done: Written) -> dict[str, object]:
     }
 
 
+def _by_place(names: Sequence[str]) -> Counter[str]:
+    """The files beside duban.yaml by name, those below it by their folder."""
+    return Counter(name.split("/")[0] for name in names)
+
+
 def _print(done: Written, *, guessed: bool) -> None:
-    for name in done.written:
-        click.echo(speak(f"已写入 {done.folder / name}", f"written {done.folder / name}"))
+    for name, count in _by_place(done.written).items():
+        files = speak(f"（{count} 个文件）", f" ({count} files)") if count > 1 else ""
+        click.echo(speak(f"已写入 {done.folder / name}{files}", f"written {done.folder / name}{files}"))
     for name in done.kept:
         click.echo(speak(f"已存在，未改动 {done.folder / name}", f"there already, not touched {done.folder / name}"))
     for guess in done.guesses:
