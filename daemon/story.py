@@ -225,7 +225,7 @@ class Story:
         if told:
             sending = self._names.say("；", "; ").join(told)
             text = self._names.say(
-                f"“{self._title(body)}”决定发 {sending}。", f"“{self._title(body)}”: to send {sending}. "
+                f"“{self._title(body)}”决定发{sending}。", f"“{self._title(body)}”: to send {sending}. "
             )
             return self._with_reasons(text, body, frozenset({"due"})).rstrip()
         return self._with_reasons("", body, frozenset({"due"}))

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from daemon.cli.reading import Desk
+    from daemon.names import Names
     from daemon.store import Store
     from daemon.store.values import Delivery
 
 STATE_NAMES = ("pending", "sending", "retrying", "in_doubt", "accepted", "delivered", "failed", "cancelled")
-PAGE = 1000
 
 reason_option = click.option("--reason", required=True, help="理由，记入责任台账 / why, for the ledger")
-keys_argument = click.argument("keys", nargs=-1, required=True, metavar="KEY…")
+keys_argument = click.argument("notices", nargs=-1, required=True, metavar="NUMBER…")
 
 
 @click.group()
@@ -35,13 +36,14 @@ def outbox() -> None:
 @json_option
 @click.option("--state", "states", multiple=True, type=click.Choice(STATE_NAMES), help="只看这些状态 / only these")
 @click.option("--case", "case_key", help="只看这个案件 / only this case")
+@click.option("--keys", "with_keys", is_flag=True, help="只列编号和通知全名 / numbers and notice keys only")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=200, show_default=True, help="最多 / at most")
 @no_traceback
 def list_deliveries(
-    config_path: str, states: tuple[str, ...], case_key: str | None, limit: int, *, as_json: bool
+    config_path: str, states: tuple[str, ...], case_key: str | None, limit: int, *, with_keys: bool, as_json: bool
 ) -> None:
-    """列出投递 / list deliveries."""
-    from daemon.cli.reading import desk, show_table, state_word  # noqa: PLC0415 - loads the database library
+    """列出投递；编号可用于 retry、cancel / list deliveries; retry and cancel take the numbers."""
+    from daemon.cli.reading import desk  # noqa: PLC0415 - loads the database library
     from daemon.store.values import DeliveryState  # noqa: PLC0415 - the same
 
     with desk(config_path) as at_desk:
@@ -50,24 +52,47 @@ def list_deliveries(
         if as_json:
             click.echo(to_json([_as_json(delivery) for delivery in found]))
             return
-        columns = ("通知编号", "状态", "次数", "收件人", "角色", "时间", "错误")
-        english = ("key", "state", "attempts", "person", "role", "decided", "error")
-        show_table(
-            speak("待发箱", "outbox"),
-            [speak(zh, en) for zh, en in zip(columns, english, strict=True)],
-            [
-                (
-                    delivery.notice.key,
-                    state_word(delivery.state),
-                    delivery.attempts,
-                    delivery.notice.person,
-                    delivery.notice.role,
-                    at_desk.local(delivery.created_at),
-                    delivery.error or "—",
-                )
-                for delivery in found
-            ],
-        )
+        if with_keys:
+            for delivery in found:
+                click.echo(f"{delivery.id}\t{delivery.notice.key}")
+            return
+        _show(at_desk, found)
+        if len(found) == limit:
+            click.echo(speak(f"只列前 {limit} 条，--limit 可改。", f"the first {limit} only; see --limit"))
+
+
+def _show(at_desk: Desk, found: Sequence[Delivery]) -> None:
+    """A line or two for each: what, to whom, how it stands."""
+    from daemon.cli.reading import show_table, state_word  # noqa: PLC0415 - loads the database library
+
+    names = at_desk.names
+    headings = (
+        ("编号", "no"), ("时间", "decided"), ("案件与梯级", "case and step"), ("收件人", "to"), ("状态", "state"),
+        ("次数", "tries"),
+    )  # fmt: skip
+    show_table(
+        speak("待发箱", "outbox"),
+        [speak(zh, en) for zh, en in headings],
+        [
+            (
+                delivery.id,
+                at_desk.local(delivery.created_at),
+                f"{delivery.notice.case_key}\n{_what(names, delivery)}",
+                f"{names.person(delivery.notice.person)}\n{names.channel(delivery.notice.channel)}",
+                "\n".join(filter(None, (state_word(delivery.state), names.problem(delivery)))),
+                delivery.attempts,
+            )
+            for delivery in found
+        ],
+        whole=(0, 1),
+        right=(0, 5),
+    )
+
+
+def _what(names: Names, delivery: Delivery) -> str:
+    notice = delivery.notice
+    title, copied = names.limit(notice.policy, notice.limit), speak("（抄送）", " (copy)") if notice.copy else ""
+    return f"{title} {names.step_of(notice)}{copied}"
 
 
 @outbox.command()
@@ -76,13 +101,16 @@ def list_deliveries(
 @config_option
 @json_option
 @no_traceback
-def retry(keys: tuple[str, ...], reason: str, config_path: str, *, as_json: bool) -> None:
-    """重发失败、取消或存疑的投递；可能已送达的会注明 / send failed, cancelled or doubtful deliveries again."""
+def retry(notices: tuple[str, ...], reason: str, config_path: str, *, as_json: bool) -> None:
+    """重发失败、取消或存疑的投递，可能已送达的会注明。编号（NUMBER）见 outbox list，也可写通知全名（--keys）。
+
+    Send failed, cancelled or doubtful deliveries again. NUMBER: as `outbox list` shows it, or the whole key (--keys).
+    """
 
     def act(store: Store, found: Sequence[str], now: datetime) -> int:
         return store.retry(found, now)
 
-    _order(config_path, keys, reason, "retry_ordered", act, as_json=as_json)
+    _order(config_path, notices, reason, "retry_ordered", act, as_json=as_json)
 
 
 @outbox.command()
@@ -91,18 +119,21 @@ def retry(keys: tuple[str, ...], reason: str, config_path: str, *, as_json: bool
 @config_option
 @json_option
 @no_traceback
-def cancel(keys: tuple[str, ...], reason: str, config_path: str, *, as_json: bool) -> None:
-    """取消还没有发出的投递 / cancel deliveries that have not gone out."""
+def cancel(notices: tuple[str, ...], reason: str, config_path: str, *, as_json: bool) -> None:
+    """取消还没有发出的投递。编号（NUMBER）见 outbox list，也可写通知全名（--keys）。
+
+    Cancel deliveries that have not gone out. NUMBER: as `outbox list` shows it, or the whole key (--keys).
+    """
 
     def act(store: Store, found: Sequence[str], now: datetime) -> int:
         return store.cancel(found, reason, now)
 
-    _order(config_path, keys, reason, "cancel_ordered", act, as_json=as_json)
+    _order(config_path, notices, reason, "cancel_ordered", act, as_json=as_json)
 
 
 def _order(
     config_path: str,
-    keys: tuple[str, ...],
+    notices: tuple[str, ...],
     reason: str,
     kind: str,
     act: Callable[[Store, Sequence[str], datetime], int],
@@ -116,36 +147,37 @@ def _order(
 
     with desk(config_path) as at_desk:
         now, actor = SystemClock().now(), getpass.getuser()
-        found = {key: case for key in keys if (case := _case_of(at_desk.store, key)) is not None}
-        unknown = [key for key in keys if key not in found]
+        asked = {name: _find(at_desk, name) for name in notices}
+        found = {one.notice.key: one.notice.case_key for one in asked.values() if one is not None}
+        unknown = [name for name, one in asked.items() if one is None]
         if found:
             at_desk.store.append(
                 [Event(case, kind, now, {"notice": key, "reason": reason}, actor) for key, case in found.items()]
             )
         done = act(at_desk.store, list(found), now) if found else 0
     if as_json:
-        click.echo(to_json({"done": done, "asked": len(keys), "unknown": unknown}))
+        click.echo(to_json({"done": done, "asked": len(notices), "unknown": unknown}))
     else:
-        for key in unknown:
-            click.echo(speak(f"没有这个通知编号：{key}", f"no such notice key: {key}"), err=True)
-        click.echo(speak(f"已处理 {done} 条，共 {len(keys)} 条。", f"done: {done} of {len(keys)}"))
-    if done < len(keys):
+        for name in unknown:
+            click.echo(speak(f"待发箱里没有：{name}", f"not in the outbox: {name}"), err=True)
+        click.echo(speak(f"已处理 {done} 条，共 {len(notices)} 条。", f"done: {done} of {len(notices)}"))
+    if done < len(notices):
         sys.exit(EXIT_FOUND)
 
 
-def _case_of(store: Store, key: str) -> str | None:
-    """The case a notice belongs to, or None if there is no such notice. A key begins with its case, escaped."""
-    case_key, after = unquote(key.partition("/")[0]), 0
-    while page := store.deliveries(case_key=case_key, limit=PAGE, after_id=after):
-        if any(delivery.notice.key == key for delivery in page):
-            return case_key
-        after = page[-1].id
-    return None
+def _find(at_desk: Desk, name: str) -> Delivery | None:
+    """The delivery of that number or key, or None. A key begins with its case, escaped."""
+    if name.isascii() and name.isdigit():
+        after = at_desk.store.deliveries(limit=1, after_id=int(name) - 1)
+        return next((delivery for delivery in after if delivery.id == int(name)), None)
+    mine = at_desk.deliveries(unquote(name.partition("/")[0]))
+    return next((delivery for delivery in mine if delivery.notice.key == name), None)
 
 
 def _as_json(delivery: Delivery) -> dict[str, object]:
     notice = delivery.notice
     return {
+        "id": delivery.id,
         "key": notice.key,
         "case": notice.case_key,
         "limit": notice.limit,

@@ -109,7 +109,8 @@ def show_table(
     if not rows:
         screen.print(f"{title}{speak('：', ': ')}{empty or speak('无', 'none')}", soft_wrap=True)
         return
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    screen.print(title, style="bold", soft_wrap=True)  # not as the table's own: a narrow table would break it
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(
             column, overflow="fold", no_wrap=number in whole, justify="right" if number in right else "left"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,31 +13,87 @@ import click
 from daemon.cli.output import EXIT_FOUND, config_option, json_option, no_traceback, speak, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from daemon.cli.reading import Desk
-    from daemon.store.values import Audit, JobBeat, SetAside
+    from daemon.store.values import Audit, JobBeat, SetAside, Standing
 
 GRACE = timedelta(minutes=5)
-WORDS = {
+SILENT_FOR = timedelta(seconds=30)  # a worker that has not been heard of for so long counts as dead
+HEARTBEAT = "heartbeat"
+READINGS = frozenset({"sync", "full_sync"})
+SHOWN_ROWS = 10
+OBLIGATIONS = {
     "open": ("在办", "open"),
     "paused": ("中止", "paused"),
     "done": ("办结", "done"),
     "withdrawn": ("撤销", "withdrawn"),
+}
+LIGHTS = {
     "green": ("绿灯", "green"),
     "yellow": ("黄灯", "yellow"),
     "orange": ("橙灯", "orange"),
     "red": ("红灯", "red"),
 }
-
-
-TITLES = {
-    "obligations": ("时限", "obligations"),
-    "lights": ("在办时限的灯", "lights of open obligations"),
-    "deliveries": ("投递状态", "deliveries by state"),
-    "channels": ("投递通道", "deliveries by channel"),
+JOBS = {
+    "heartbeat": ("心跳", "heartbeat"),
+    "sync": ("读取变化", "read changes"),
+    "full_sync": ("全部重读", "read everything"),
+    "tick": ("判断到期", "decide"),
+    "pump": ("发送", "send"),
+    "audit": ("核查无遗漏", "audit"),
+    "bury": ("清理失联进程", "bury dead workers"),
+    "seal": ("封存台账", "seal the ledger"),
 }
+# What a delivery's states come to for a channel as a whole.
+CHANNEL_COLUMNS = (
+    ("等待", "waiting", ("pending", "sending", "retrying")),
+    ("存疑", "in doubt", ("in_doubt",)),
+    ("失败", "failed", ("failed",)),
+    ("已发", "sent", ("accepted", "delivered")),
+    ("取消", "cancelled", ("cancelled",)),
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything one look at the store came to."""
+
+    now: datetime
+    audit: Audit
+    counts: Mapping[str, Mapping[str, int]]
+    standing: Standing
+    beats: list[JobBeat]
+    aside: list[SetAside]
+    directory_read_at: datetime | None
+    workers: list[tuple[int, str, int]]
+
+    @property
+    def whole(self) -> bool:
+        """Whether no open obligation is forgotten."""
+        return not (self.audit.unaccounted or self.audit.overdue_checks)
+
+    @property
+    def running(self) -> list[tuple[str, int, datetime]]:
+        """(node, pid, last heartbeat) of every worker that was heard of a moment ago."""
+        heard = {beat.node: beat.last_ok_at for beat in self.beats if beat.job == HEARTBEAT}
+        return [
+            (node, pid, at)
+            for _, node, pid in self.workers
+            if (at := heard.get(node)) is not None and self.now - at <= SILENT_FOR
+        ]
+
+    @property
+    def heard_at(self) -> datetime | None:
+        """The last sign of life of any worker."""
+        return max((beat.last_ok_at for beat in self.beats if beat.last_ok_at is not None), default=None)
+
+    @property
+    def source_read_at(self) -> datetime | None:
+        """When the shared database was last read to the end; before any such job, when a case was last taken."""
+        good = [beat.last_ok_at for beat in self.beats if beat.job in READINGS and beat.last_ok_at is not None]
+        return max(good, default=self.standing.case_read_at)
 
 
 @click.command()
@@ -51,34 +109,39 @@ def status(config_path: str, *, as_json: bool) -> None:
     from daemon.clock import SystemClock  # noqa: PLC0415 - the same
 
     with desk(config_path) as at_desk:
-        now = SystemClock().now()
-        audit = at_desk.store.audit(now, GRACE)
-        counts = at_desk.store.counts()
-        beats, aside = at_desk.store.beats(), at_desk.store.rows_set_aside()
-        remembered = at_desk.store.directory()
-        read_at = remembered[1] if remembered else None
-        whole = not (audit.unaccounted or audit.overdue_checks)
+        found = _look(at_desk, SystemClock().now())
         if as_json:
-            click.echo(to_json(_as_json(at_desk, audit, counts, beats, aside, read_at, whole=whole)))
+            click.echo(to_json(_as_json(at_desk, found)))
         else:
-            _show(at_desk, audit, counts, beats, aside, read_at, whole=whole)
-    if not whole:
+            _show(at_desk, found, config_path)
+    if not found.whole:
         sys.exit(EXIT_FOUND)
 
 
-def _as_json(
-    at_desk: Desk,
-    audit: Audit,
-    counts: Mapping[str, Mapping[str, int]],
-    beats: list[JobBeat],
-    aside: list[SetAside],
-    read_at: datetime | None,
-    *,
-    whole: bool,
-) -> dict[str, object]:
+def _look(at_desk: Desk, now: datetime) -> Found:
+    store = at_desk.store
+    remembered = store.directory()
+    return Found(
+        now,
+        store.audit(now, GRACE),
+        store.counts(),
+        store.standing(),
+        store.beats(),
+        store.rows_set_aside(),
+        remembered[1] if remembered else None,
+        store.workers_alive(),
+    )
+
+
+# --- for machines ------------------------------------------------------------------------------------------
+
+
+def _as_json(at_desk: Desk, found: Found) -> dict[str, object]:
+    audit, standing = found.audit, found.standing
     return {
-        "ok": whole,
+        "ok": found.whole,
         "policy_version": at_desk.configuration.version,
+        "running": [{"node": node, "pid": pid, "heard_at": at} for node, pid, at in found.running],
         "audit": {
             "open": audit.open,
             "unaccounted": audit.unaccounted,
@@ -88,8 +151,12 @@ def _as_json(
             "in_doubt": audit.in_doubt,
             "oldest_pending_at": audit.oldest_pending_at,
         },
-        "counts": {name: dict(numbers) for name, numbers in counts.items()},
-        "source_read_at": read_at,
+        "counts": {name: dict(numbers) for name, numbers in found.counts.items()},
+        "channels": {name: dict(states) for name, states in standing.channels.items()},
+        "provisional": standing.provisional,
+        "source_read_at": found.source_read_at,
+        "directory_read_at": found.directory_read_at,
+        "ledger": {"sealed_at": standing.sealed_at, "unsealed": standing.unsealed},
         "jobs": [
             {
                 "job": beat.job,
@@ -98,63 +165,138 @@ def _as_json(
                 "last_error": beat.last_error,
                 "last_error_at": beat.last_error_at,
             }
-            for beat in beats
+            for beat in found.beats
         ],
-        "set_aside": [{"entity": row.entity, "row": row.row, "reason": row.reason} for row in aside],
+        "set_aside": [{"entity": row.entity, "row": row.row, "reason": row.reason} for row in found.aside],
     }
 
 
-def _show(
-    at_desk: Desk,
-    audit: Audit,
-    counts: Mapping[str, Mapping[str, int]],
-    beats: list[JobBeat],
-    aside: list[SetAside],
-    read_at: datetime | None,
-    *,
-    whole: bool,
-) -> None:
-    from daemon.cli.reading import console, show_table  # noqa: PLC0415 - loads the database library
+# --- for people --------------------------------------------------------------------------------------------
 
-    screen = console()
-    screen.print(_verdict(audit, whole=whole))
-    screen.print(
-        speak(
-            f"策略版本 {at_desk.configuration.version[:12]}；共享数据库最近读取于 {at_desk.local(read_at)}",
-            f"policy version {at_desk.configuration.version[:12]}; shared database last read {at_desk.local(read_at)}",
-        )
-    )
+
+def _show(at_desk: Desk, found: Found, config_path: str) -> None:
+    from daemon.cli.reading import console, show_pairs, show_table  # noqa: PLC0415 - loads the database library
+
+    console().print(_verdict(found), soft_wrap=True)
+    show_pairs(_summary(at_desk, found))
+    click.echo()
     show_table(
-        speak("数量", "numbers"),
-        (speak("什么", "what"), speak("多少", "how many")),
-        [(speak(*title), _numbers(counts.get(name, {}))) for name, title in TITLES.items()],
+        speak("消息", "messages"),
+        [speak("通道", "channel"), *(speak(zh, en) for zh, en, _ in CHANNEL_COLUMNS)],
+        [
+            (
+                at_desk.names.channel(name),
+                *(sum(states.get(state, 0) for state in own) for _, _, own in CHANNEL_COLUMNS),
+            )
+            for name, states in sorted(found.standing.channels.items())
+        ],
+        right=range(1, len(CHANNEL_COLUMNS) + 1),
     )
+    click.echo()
+    nodes = len({beat.node for beat in found.beats})  # one alone need not be named
     show_table(
         speak("定时任务", "jobs"),
-        (speak("任务", "job"), speak("节点", "node"), speak("最近成功", "last good run"), speak("现在的错误", "error")),
-        [(beat.job, beat.node, at_desk.local(beat.last_ok_at), _present_error(beat) or "—") for beat in beats],
+        (speak("任务", "job"), speak("最近成功", "last good run"), speak("现在的错误", "error")),
+        [
+            (
+                _word(JOBS, beat.job) + (f"\n{beat.node}" if nodes > 1 else ""),
+                _with_age(at_desk, beat.last_ok_at, found.now),
+                _present_error(beat) or "—",
+            )
+            for beat in found.beats
+        ],
         speak("守护进程还没有运行过", "the daemon has not run yet"),
+        whole=(1,),
     )
-    show_table(
-        speak("未能使用的行", "rows set aside"),
-        (speak("表", "entity"), speak("行", "row"), speak("原因", "reason")),
-        [(row.entity, row.row, row.reason) for row in aside],
-    )
+    _show_rows_set_aside(at_desk, found.aside, config_path)
 
 
-def _verdict(audit: Audit, *, whole: bool) -> str:
-    if whole:
-        return speak(
-            f"正常：{audit.open} 项在办时限都有下一步或写明了原因；待发 {audit.pending} 条，存疑 {audit.in_doubt} 条。",
-            f"all well: each of {audit.open} open obligations has a next step or a stated reason;"
-            f" {audit.pending} to send, {audit.in_doubt} in doubt",
+def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
+    audit, standing, names = found.audit, found.standing, at_desk.names
+    open_ones = _numbers(OBLIGATIONS, found.counts.get("obligations", {}))
+    if standing.provisional:
+        open_ones += speak(f"；暂定 {standing.provisional}", f"; provisional {standing.provisional}")
+    waiting = speak(f"{audit.pending} 条，存疑 {audit.in_doubt} 条", f"{audit.pending}, in doubt {audit.in_doubt}")
+    if audit.oldest_pending_at is not None:
+        age = names.ago(audit.oldest_pending_at, found.now)
+        waiting += speak(f"；最早一条在 {age}", f"; the oldest from {age}")
+    sealed = _with_age(at_desk, standing.sealed_at, found.now)
+    if standing.unsealed:
+        sealed += speak(f"；其后 {standing.unsealed} 行未封存", f"; {standing.unsealed} rows since")
+    return [
+        (speak("守护进程", "daemon"), _daemon(at_desk, found)),
+        (speak("共享数据库", "shared database"), _read(at_desk, found)),
+        (speak("时限", "limits"), open_ones),
+        (speak("在办的灯", "lights"), _numbers(LIGHTS, found.counts.get("lights", {}))),
+        (speak("待发消息", "to be sent"), waiting),
+        (speak("台账封存", "ledger sealed"), sealed),
+        (speak("策略版本", "policy version"), at_desk.configuration.version[:12]),
+    ]
+
+
+def _daemon(at_desk: Desk, found: Found) -> str:
+    names = at_desk.names
+    if found.running:
+        heard = (
+            speak(
+                f"{node}（进程 {pid}，心跳 {names.ago(at, found.now)}）",
+                f"{node} (process {pid}, heard of {names.ago(at, found.now)})",
+            )
+            for node, pid, at in found.running
         )
-    return speak(
-        f"异常：{audit.unaccounted} 项在办时限没有下一步也没有原因，{audit.overdue_checks} 项早该检查而未检查。"
-        "请确认守护进程在运行。",
-        f"not well: {audit.unaccounted} open obligations have neither next step nor reason, {audit.overdue_checks}"
-        " should have been looked at long ago; is the daemon running?",
+        return speak("在运行：", "running: ") + speak("、", ", ").join(heard)
+    if found.heard_at is None:
+        return speak("没有在运行", "not running")
+    at = _with_age(at_desk, found.heard_at, found.now)
+    return speak(f"没有在运行；最近一次活动 {at}", f"not running; last heard of {at}")
+
+
+def _read(at_desk: Desk, found: Found) -> str:
+    if found.source_read_at is None:
+        return speak("还没有读取过", "not read yet")
+    return speak("最近读取 ", "last read ") + _with_age(at_desk, found.source_read_at, found.now)
+
+
+def _with_age(at_desk: Desk, at: datetime | None, now: datetime) -> str:
+    if at is None:
+        return "—"
+    age = at_desk.names.ago(at, now)
+    return speak(f"{at_desk.local(at)}（{age}）", f"{at_desk.local(at)} ({age})")
+
+
+def _show_rows_set_aside(at_desk: Desk, aside: Sequence[SetAside], config_path: str) -> None:
+    from daemon.cli.reading import show_table  # noqa: PLC0415 - loads the database library
+
+    names = at_desk.names
+    click.echo()
+    by_entity = Counter(row.entity for row in aside)
+    counted = speak("，", ", ").join(f"{names.entity(entity)} {number}" for entity, number in by_entity.items())
+    total = speak(f"（{len(aside)} 行：{counted}）", f" ({len(aside)}: {counted})") if aside else ""
+    show_table(
+        speak("未能使用的行", "rows set aside") + total,
+        (speak("表", "table"), speak("行", "row"), speak("原因", "reason")),
+        [(names.entity(row.entity), row.row, row.reason) for row in aside[:SHOWN_ROWS]],
     )
+    if aside:
+        command = f"duban source check -c {config_path}"
+        click.echo(speak(f"全部及各列情况：{command}", f"all of them, column by column: {command}"))
+
+
+def _verdict(found: Found) -> str:
+    audit = found.audit
+    if found.whole:
+        return speak(
+            f"✓ 正常：{audit.open} 项在办时限都有下一步或写明了原因。",
+            f"✓ all well: each of {audit.open} open obligations has a next step or a stated reason",
+        )
+    found_zh, found_en = list[str](), list[str]()
+    if audit.unaccounted:
+        found_zh.append(f"{audit.unaccounted} 项在办时限没有下一步也没有原因")
+        found_en.append(f"{audit.unaccounted} open obligations have neither next step nor reason")
+    if audit.overdue_checks:
+        found_zh.append(f"{audit.overdue_checks} 项早该检查而未检查")
+        found_en.append(f"{audit.overdue_checks} should have been looked at long ago")
+    return speak(f"✗ 异常：{'，'.join(found_zh)}。", f"✗ not well: {'; '.join(found_en)}")
 
 
 def _present_error(beat: JobBeat) -> str:
@@ -163,13 +305,11 @@ def _present_error(beat: JobBeat) -> str:
     return "" if over else beat.last_error
 
 
-def _numbers(counted: Mapping[str, int]) -> str:
-    return speak("，", ", ").join(f"{_word(key)} {number}" for key, number in counted.items()) or "0"
+def _numbers(words: Mapping[str, tuple[str, str]], counted: Mapping[str, int]) -> str:
+    """`绿灯 139，黄灯 8`, in the order of the table."""
+    shown = [f"{speak(*word)} {counted[key]}" for key, word in words.items() if counted.get(key)]
+    return speak("，", ", ").join(shown) or "0"
 
 
-def _word(key: str) -> str:
-    from daemon.cli.reading import STATES  # noqa: PLC0415 - loads the database library
-
-    states = {state.value: words for state, words in STATES.items()}
-    found = WORDS.get(key) or states.get(key)
-    return speak(*found) if found else key
+def _word(words: Mapping[str, tuple[str, str]], key: str) -> str:
+    return speak(*words[key]) if key in words else key
