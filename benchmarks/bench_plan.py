@@ -2,8 +2,8 @@
 
     python benchmarks/bench_plan.py [--postgresql] [--full]
 
-The cases arrive tomorrow, so that the first look decides nothing but when to look again. The cost of one obligation
-must not grow with their number.
+The ladder has nothing to say on the first day: the first look decides only when to look again. The cost of one
+obligation must not grow with their number.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import argparse
 import asyncio
 import time
 from contextlib import nullcontext
-from datetime import timedelta
 
-from common import NOW, postgresql, scratch
+from common import FIRST_STEP, NOW, postgresql, scratch
 
 from daemon.clock import ManualClock
 from daemon.process import spare_the_collector
@@ -40,8 +39,8 @@ def main() -> None:
 
 async def plan(size: int, store_url: str) -> None:
     with scratch() as folder:
-        tomorrow = (NOW + timedelta(days=1)).replace(tzinfo=None)
-        office = build_office(folder / "office", cases=size, arrived=tomorrow, store_url=store_url)
+        office = build_office(folder / "office", cases=size, arrived=NOW.replace(tzinfo=None), store_url=store_url)
+        office.change("policies/office.yaml", FIRST_STEP, "")
         configuration = load(office.configuration)
         Store.migrate(configuration.settings.store.url)
         node = open_node(configuration, ManualClock(NOW))

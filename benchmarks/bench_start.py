@@ -15,7 +15,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from common import ROOT, scratch, show
+from common import FIRST_STEP, ROOT, scratch, show
 
 from daemon.settings import load
 from daemon.store import Store
@@ -52,8 +52,9 @@ def seconds_of(arguments: list[str]) -> float:
 
 def remember(folder: Path, size: int) -> None:
     """Run the daemon until it has looked at everything, and say its peak."""
-    tomorrow = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=2)
-    office = build_office(folder, cases=size, arrived=tomorrow)
+    yesterday = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
+    office = build_office(folder, cases=size, arrived=yesterday)
+    office.change("policies/office.yaml", FIRST_STEP, "")  # nothing to send yet
     store_url = load(office.configuration).settings.store.url
     Store.migrate(store_url)
     command = [*DUBAN, "run", "--config", str(office.configuration)]

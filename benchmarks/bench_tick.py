@@ -13,7 +13,6 @@ import asyncio
 import sqlite3
 import time
 from contextlib import nullcontext
-from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -55,11 +54,9 @@ async def measure(size: int, store_url: str) -> None:
         configuration = load(office.configuration)
         url = configuration.settings.store.url
         Store.migrate(url)
-        clock = ManualClock(NOW - timedelta(days=1))
-        node = open_node(configuration, clock)
+        node = open_node(configuration, ManualClock(NOW))
         await node.sync()
         await node.tick()
-        clock.move_to(NOW)
         database = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
         copy_quiet_cases(office, database, size - max(DUE))
         spare_the_collector()

@@ -18,6 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+FIRST_STEP = "      - {at: start, to: [first_handler], say: assigned}\n"  # of the invented office's ladder
 NOW = datetime(2026, 9, 16, 2, 0, tzinfo=UTC)  # a plain Wednesday, 10:00 in the office
 
 
