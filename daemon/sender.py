@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from channels.base import Message, OutcomeUnknown, PermanentFailure, Receipt, TemporaryFailure
+from channels.base import Message, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
 from daemon import telemetry
 from daemon.engine import POSTPONE
 from daemon.errors import DaemonError
@@ -37,6 +37,8 @@ BATCH = 64  # at most, per loop, unless the channel sends more at the same time
 LOOPS = 2
 AIM = 0.25  # seconds a batch should take: short enough to leave little in doubt, long enough to share a commit
 ASK_AGAIN = timedelta(seconds=30)  # a delivery in doubt is looked into after this long
+STRANDED_FOR = timedelta(minutes=10)  # long enough for every node to read a new configuration
+LONGEST_WORD = 200  # characters kept of what a provider calls a message or an error
 REST = timedelta(minutes=1)  # a channel that cannot send anything (wrong password) is left alone this long
 
 T = TypeVar("T")
@@ -91,24 +93,39 @@ class Sender:
         self._at_rest = asyncio.Event()
         self._at_rest.set()
         self._pumps = 0
-        self._owed: dict[str, list[DeliveryResult]] = {}
+        self._owed: list[DeliveryResult] = []
+        self._cut_off = False  # a pump ended in the middle: something may be held that nobody is sending
+        self._elder: Sender | None = None
+        self._begin = asyncio.Lock()
+        self._looked_for_stranded_at: datetime | None = None
         self._paces = {name: Pace(way.at_once) for name, way in ways.items()}
         self.refusing: dict[str, str] = {}  # channel -> code, while its provider refuses everything
 
     async def pump(self) -> int:
         """Send until nothing more may go out now; returns how many attempts were made.
 
-        Each channel has its own loops, so that a slow one delays nobody else.
+        Each channel has its own loops, so that a slow one delays nobody else. An error of one is raised when all
+        have ended.
         """
-        self._pumps += 1
-        self._at_rest.clear()
+        async with self._begin:
+            await self._settle()
+            self._pumps += 1
+            self._at_rest.clear()
         try:
-            counts = await asyncio.gather(*(self._loop(way) for way in self.ways.values() for _ in range(LOOPS)))
+            loops = [self._loop(way) for way in self.ways.values() for _ in range(LOOPS)]
+            ended = await asyncio.gather(self._fail_stranded(), *loops, return_exceptions=True)
         finally:
             self._pumps -= 1
             if not self._pumps:
                 self._at_rest.set()
-        return sum(counts)
+        for one in ended:
+            if isinstance(one, BaseException):
+                raise one
+        return sum(one for one in ended if isinstance(one, int))
+
+    def follow(self, elder: Sender) -> None:
+        """Take over what an earlier sender of the same worker leaves unrecorded, once it is at rest."""
+        self._elder = elder
 
     def stop(self) -> None:
         """Claim nothing more; what is on the wire is finished and recorded."""
@@ -118,9 +135,22 @@ class Sender:
         """Wait until nothing is on the wire and everything is recorded."""
         await self._at_rest.wait()
 
+    async def _settle(self) -> None:
+        """After a pump that was cut off: write down what it learnt; what else it held is in doubt."""
+        while (elder := self._elder) is not None and elder._at_rest.is_set():  # noqa: SLF001 - of the same class
+            self._owed += elder._owed  # noqa: SLF001
+            self._cut_off = self._cut_off or elder._cut_off  # noqa: SLF001
+            self._elder = elder._elder  # noqa: SLF001
+        if not self._cut_off or self._pumps or self._elder is not None:
+            return
+        owed, now = list(self._owed), self._clock.now()
+        doubtful = await self._in_thread(lambda: self.engine.store.settle(self.engine.epoch, owed, now))
+        self._cut_off, self._owed = False, []
+        log.warning(telemetry.SETTLED, recorded=len(owed), in_doubt=doubtful)
+
     async def _loop(self, way: WayOut) -> int:
         sent = 0
-        results = self._owed.pop(way.name, [])
+        results: list[DeliveryResult] = []
         while claimed := await self._recorded(way, results):
             results = await self._attempt(way, claimed)
             sent += len(results)
@@ -131,13 +161,41 @@ class Sender:
         try:
             return await self._in_thread(partial(self._record, way, results))
         except BaseException:
-            self._owed.setdefault(way.name, []).extend(results)
+            self._owed.extend(results)
+            self._cut_off = True  # the claim may have been committed all the same
             raise
 
     def _record(self, way: WayOut, results: Sequence[DeliveryResult]) -> list[Delivery]:
         """Write the outcomes and claim the next batch in the same commit."""
         more = 0 if self._stopping else self._paces[way.name].batch
         return self.engine.store.record(self.engine.epoch, results, self._clock.now(), more, [way.name])
+
+    async def _fail_stranded(self) -> int:
+        """What has long waited for a channel that is configured no more fails, and goes to the next person up."""
+        now, last = self._clock.now(), self._looked_for_stranded_at
+        if self._stopping or (last is not None and last <= now < last + REST):
+            return 0
+        store, epoch = self.engine.store, self.engine.epoch
+        gone = await self._in_thread(lambda: store.stranded(self.ways, now - STRANDED_FOR))
+        failed = 0
+        while gone and (claimed := await self._in_thread(lambda: self._claim_stranded(gone, now))):
+            results = [DeliveryResult(one, DeliveryState.FAILED, now, error="no_such_channel") for one in claimed]
+            try:
+                results = [await self._after(result) for result in results]
+                await self._in_thread(partial(store.record, epoch, results, now))
+            except BaseException:
+                self._cut_off = True
+                raise
+            failed += len(results)
+        self._looked_for_stranded_at = now
+        return failed
+
+    def _claim_stranded(self, channels: Sequence[str], now: datetime) -> list[Delivery]:
+        try:
+            return self.engine.store.claim_deliveries(self.engine.epoch, now, BATCH, channels)
+        except BaseException:
+            self._cut_off = True
+            raise
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
@@ -146,11 +204,19 @@ class Sender:
 
     async def _attempt(self, way: WayOut, claimed: Sequence[Delivery]) -> list[DeliveryResult]:
         """What becomes of each claimed delivery: dropped at the gate, not renderable, answered for, or sent."""
+        try:
+            return await self._attempted(way, claimed)
+        except BaseException:
+            self._cut_off = True
+            raise
+
+    async def _attempted(self, way: WayOut, claimed: Sequence[Delivery]) -> list[DeliveryResult]:
         now = self._clock.now()
         try:
             refused = await self._in_thread(lambda: self.engine.gate(claimed, now))
-        except DaemonError as error:  # a database is away: nothing was sent
-            log.warning(telemetry.POSTPONED, channel=way.name, problem=error.message.zh)
+        except Exception as error:  # noqa: BLE001 - a database is away or at odds with us: nothing was sent
+            problem = error.message.zh if isinstance(error, DaemonError) else type(error).__name__
+            log.warning(telemetry.POSTPONED, channel=way.name, problem=problem)
             return [result_of(one, TemporaryFailure("gate"), now) for one in claimed]
         results: list[DeliveryResult] = []
         ready: list[tuple[Delivery, Message]] = []
@@ -167,6 +233,10 @@ class Sender:
                 )
             except LookupError:
                 results.append(DeliveryResult(delivery, DeliveryState.FAILED, now, error="no_address"))
+            except Exception as error:  # noqa: BLE001 - one that cannot be rendered must not stop the others
+                problem = f"render:{type(error).__name__}"
+                log.warning(telemetry.NOT_RENDERED, notice=delivery.notice.key, problem=problem)
+                results.append(DeliveryResult(delivery, DeliveryState.FAILED, now, error=problem))
         answered, to_send = await self._ask(way, ready)
         results.extend(answered)
         outcomes = await self._send(way, [message for _, message in to_send]) if to_send else []
@@ -179,7 +249,13 @@ class Sender:
     async def _send(self, way: WayOut, messages: Sequence[Message]) -> list[Outcome]:
         clock = asyncio.get_running_loop().time
         begun = clock()
-        outcomes = await way.channel.send_many(messages)
+        try:
+            outcomes = await way.channel.send_many(messages)
+        except Exception as error:  # noqa: BLE001 - channels promise not to raise; one of others may do so all the same
+            log.error(telemetry.CHANNEL_BROKE, channel=way.name, problem=type(error).__name__)  # noqa: TRY400
+            outcomes = []
+        missing = len(messages) - len(outcomes)
+        outcomes = [*outcomes[: len(messages)], *(OutcomeUnknown("channel_broke") for _ in range(missing))]
         self._paces[way.name].learn(len(messages), clock() - begun)
         for outcome in outcomes:
             if isinstance(outcome, PermanentFailure) and outcome.whole_channel:
@@ -214,7 +290,9 @@ class Sender:
                 continue
             try:
                 receipt = await way.channel.lookup(message)
-            except OutcomeUnknown:
+            except Exception as error:  # noqa: BLE001 - whatever it says, it is no answer
+                if not isinstance(error, SendError):
+                    log.error(telemetry.CHANNEL_BROKE, channel=way.name, problem=type(error).__name__)  # noqa: TRY400
                 to_send.append((delivery, message))
                 continue
             if receipt is None:
@@ -241,6 +319,11 @@ class Sender:
         return result
 
 
+def _kept(said: str) -> str:
+    """What a provider says, without what no database takes and cut to a reasonable length."""
+    return "".join(character for character in said if character.isprintable())[:LONGEST_WORD]
+
+
 def _as_of(delivery: Delivery) -> datetime | None:
     """When the facts were read, if the shared database was away when this was decided."""
     stamp = delivery.notice.facts.get("as_of")
@@ -253,14 +336,14 @@ def result_of(delivery: Delivery, outcome: Outcome, now: datetime) -> DeliveryRe
     if isinstance(outcome, Receipt):
         state = DeliveryState.DELIVERED if outcome.delivered else DeliveryState.ACCEPTED
         return DeliveryResult(
-            delivery, state, now, reference=outcome.reference, possible_duplicate=delivery.possible_duplicate
+            delivery, state, now, reference=_kept(outcome.reference), possible_duplicate=delivery.possible_duplicate
         )
     if isinstance(outcome, OutcomeUnknown):
         return DeliveryResult(
             delivery,
             DeliveryState.IN_DOUBT,
             now,
-            error=outcome.code,
+            error=_kept(outcome.code),
             not_before_at=now + ASK_AGAIN,
             possible_duplicate=True,
         )
@@ -273,10 +356,10 @@ def result_of(delivery: Delivery, outcome: Outcome, now: datetime) -> DeliveryRe
                 delivery,
                 DeliveryState.RETRYING,
                 now,
-                error=outcome.code,
+                error=_kept(outcome.code),
                 not_before_at=again,
                 possible_duplicate=delivery.possible_duplicate,
             )
     return DeliveryResult(
-        delivery, DeliveryState.FAILED, now, error=outcome.code, possible_duplicate=delivery.possible_duplicate
+        delivery, DeliveryState.FAILED, now, error=_kept(outcome.code), possible_duplicate=delivery.possible_duplicate
     )

@@ -45,6 +45,8 @@ SOURCE_AWAY = "source.away"  # the shared database does not answer; what is know
 SET_ASIDE = "sync.set_aside"  # a case whose limits cannot be counted; the rest went on
 POSTPONED = "tick.postponed"  # evaluating one obligation threw; the rest went on
 NOT_RENDERED = "delivery.not_rendered"
+SETTLED = "delivery.settled"  # after a pump that was cut off: what it held is recorded or in doubt
+CHANNEL_BROKE = "channel.broke"  # a channel raised what it must not; what it had is in doubt
 UNDELIVERED = "delivery.undelivered"  # failed for good; the notice falls upward
 LIBRARY = "library.warned"
 

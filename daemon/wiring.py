@@ -265,6 +265,8 @@ class Node:
         )
         sender = Sender(self._engine, ways, renderer, self.clock, self._executor)
         old_sender, old_stack = self._sender, self._stack
+        if old_sender is not None:
+            sender.follow(old_sender)
         self._engine.rules, self.configuration = rules, configuration
         self._sender, self._stack = sender, stack
         if old_sender is not None:

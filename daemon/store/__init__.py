@@ -244,6 +244,21 @@ class Store:
             pump.record(connection, epoch, results, now)
             return pump.claim(connection, epoch, now, claim, channels)
 
+    def settle(self, epoch: int, results: Sequence[DeliveryResult], now: datetime) -> int:
+        """Write outcomes; whatever else this worker still holds for sending is in doubt. Returns how many that is.
+
+        For a worker that has nothing on the wire but was cut off before. Raises Fenced.
+        """
+        with self._database.writing() as connection:
+            workers.fence(connection, epoch)
+            pump.record(connection, epoch, results, now)
+            return pump.doubt_all_of(connection, [epoch], now)
+
+    def stranded(self, known: Collection[str], since: datetime) -> list[str]:
+        """The channels, none of the `known`, for which something has been waiting since before then."""
+        with self._database.reading() as connection:
+            return pump.stranded(connection, known, since)
+
     def cancel(self, keys: Collection[str], reason: str, now: datetime) -> int:
         """Cancel deliveries that have not gone out, by notice key; returns how many.
 

@@ -61,6 +61,15 @@ def _claim_statement(*, by_channel: bool) -> sa.Executable:
 
 
 CLAIM_ANY = _claim_statement(by_channel=False)
+_STRANDED = (
+    sa.select(deliveries.c.channel)
+    .distinct()
+    .where(
+        WAITING,
+        deliveries.c.not_before_at <= sa.bindparam("since"),
+        deliveries.c.channel.not_in(sa.bindparam("known", expanding=True)),
+    )
+)
 CLAIM_BY_CHANNEL = _claim_statement(by_channel=True)
 _NEXT = sa.select(sa.func.min(deliveries.c.not_before_at)).where(WAITING)
 
@@ -78,6 +87,12 @@ def claim(
         found = fetch(connection, CLAIM_BY_CHANNEL, {**parameters, "channels": list(channels)})
     found = sorted(found, key=lambda row: (row.not_before_at, row.priority, row.id))
     return [delivery(row[:-1]) for row in found]
+
+
+def stranded(connection: sa.Connection, known: Collection[str], since: datetime) -> list[str]:
+    """The channels, none of the known ones, for which something has been waiting since before then."""
+    found = fetch(connection, _STRANDED, {"since": micros(since), "known": list(known)})
+    return sorted(row.channel for row in found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from daemon.engine import Engine
 from daemon.errors import SourceUnavailable
+from daemon.source import Source
 from daemon.wiring import rules_of
 from policies.model import ObligationState
 from support.running_office import Running, running_office
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from daemon.source import BadRow, Page, Source
+    from daemon.source import BadRow, Page
     from policies.model import Case, Directory
     from support.office import Office
 
@@ -37,7 +38,7 @@ def engine_over(world: Running, source: Source) -> Engine:
     return Engine(world.store, source, rules_of(world.node.configuration), world.node.epoch)
 
 
-class Overlaid:
+class Overlaid(Source):
     """The office's own source, with parts of it replaced by a subclass."""
 
     def __init__(self, world: Running) -> None:

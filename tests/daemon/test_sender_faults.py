@@ -1,0 +1,147 @@
+"""Nothing that was claimed for sending may be forgotten: broken plugins, cut-off pumps, channels that went away."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+import sqlalchemy as sa
+from pydantic import BaseModel
+
+from channels.base import Message, OutcomeUnknown, Receipt, TemporaryFailure
+from channels.spool import SpoolSettings
+from daemon.engine import Engine
+from daemon.sender import Sender, WayOut, result_of
+from daemon.store.values import Delivery, DeliveryState
+from daemon.wiring import renderer_of, rules_of
+from support.running_office import Running, running_office
+from support.store_values import notice
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from channels.base import Outcome
+    from support.office import Office
+
+
+@pytest.fixture
+async def world(tmp_path: Path, store_url: str) -> AsyncIterator[Running]:
+    """One case just assigned; text messages only."""
+    async with running_office(tmp_path, store_url, prepare=by_text) as office:
+        await office.node.sync()
+        await office.node.tick()
+        yield office
+
+
+def by_text(office: Office) -> None:
+    """Send text messages only."""
+    office.change("policies/office.yaml", "via: [sms, email]", "via: [sms]")
+
+
+class Broken:
+    """A channel of somebody else's that breaks the contract: it raises what it must not."""
+
+    settings_type: ClassVar[type[BaseModel]] = SpoolSettings
+    kind: ClassVar[str] = "sms"
+
+    def __init__(self) -> None:
+        self.tried = 0
+        self.asked = 0
+
+    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Perhaps sent: nobody knows."""
+        self.tried += len(messages)
+        if self.tried == 1:
+            raise RuntimeError("a mistake in the plugin")
+        return [Receipt("later") for _ in messages]
+
+    async def lookup(self, message: Message) -> Receipt | None:
+        """No answer, and not in the agreed words."""
+        del message
+        self.asked += 1
+        raise TemporaryFailure("busy")
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+async def test_a_plugin_that_raises_loses_nothing(world: Running) -> None:
+    """What a broken channel had in its hands is in doubt, and is sent again with its mark."""
+    broken = Broken()
+    engine = Engine(world.store, world.node.source, rules_of(world.node.configuration), world.node.epoch)
+    with ThreadPoolExecutor(1) as threads:
+        ways = {"sms": WayOut("sms", "sms", broken)}
+        sender = Sender(engine, ways, renderer_of(world.node.configuration), world.clock, threads)
+        await sender.pump()
+        assert world.states() == ["assigned h0 in_doubt"]
+        world.clock.advance(timedelta(seconds=31))
+        await sender.pump()
+    assert broken.asked == 1
+    (delivery,) = world.deliveries()
+    assert (delivery.state, delivery.possible_duplicate) == (DeliveryState.ACCEPTED, True)
+
+
+async def test_a_pump_cut_off_leaves_what_it_had_in_doubt(world: Running) -> None:
+    """A pump that ran into its time-out: the next one knows what was on the wire, and sends it again marked."""
+    world.texts.fail("hang")
+    pump = asyncio.create_task(world.node.pump())
+    await world.texts.hanging.wait()
+    pump.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pump
+    await world.node.pump()
+    (delivery,) = world.deliveries()
+    assert (delivery.state, delivery.possible_duplicate) == (DeliveryState.ACCEPTED, True)
+
+
+async def test_outcomes_owed_survive_a_reload(world: Running, store_url: str) -> None:
+    """The store fails when the answer comes and the configuration is read again: the outcome is still written down."""
+    world.texts.fail("hang")
+    pump = asyncio.create_task(world.node.pump())
+    await world.texts.hanging.wait()
+    run(store_url, "ALTER TABLE deliveries RENAME TO elsewhere")
+    await world.texts.stop()
+    with pytest.raises(Exception, match="deliveries"):
+        await pump
+    run(store_url, "ALTER TABLE elsewhere RENAME TO deliveries")
+    await world.reload()
+    await world.node.pump()
+    assert world.states() == ["assigned h0 in_doubt"]
+
+
+async def test_what_waits_for_a_channel_that_is_gone_goes_up(world: Running) -> None:
+    """The SMS gateway was taken out of the configuration: what waits for it fails in the open and goes up by mail."""
+    gateway = (world.office.folder / "duban.yaml").read_text("utf-8")
+    start, end = gateway.index("  sms:\n"), gateway.index("administrators:")
+    world.office.write("duban.yaml", gateway[:start] + gateway[end:])
+    world.office.change("policies/office.yaml", "via: [sms]", "via: [email]")
+    await world.reload()
+    await world.node.pump()
+    assert world.states("sms") == ["assigned h0 pending"]  # another node may still have that channel
+    world.clock.advance(timedelta(minutes=11))
+    await world.node.pump()
+    await world.node.pump()
+    (failed,) = world.deliveries("sms")
+    assert (failed.state, failed.error) == (DeliveryState.FAILED, "no_such_channel")
+    assert [one.to for one in world.collect()] == ["head0@example.com"]
+    assert "fell_upward" in world.story()
+
+
+def test_what_a_provider_says_is_cut_to_what_can_be_kept() -> None:
+    """A reference or code with control characters, or of any length, never stops the recording of an outcome."""
+    one = notice("k")
+    delivery = Delivery(1, one, DeliveryState.SENDING, 1, one.at, one.at, "v")
+    assert result_of(delivery, Receipt("a\x00b\ud800" + "c" * 900), one.at).reference == "ab" + "c" * 198
+    assert result_of(delivery, OutcomeUnknown("x\x00y"), one.at).error == "xy"
+
+
+def run(store_url: str, statement: str) -> None:
+    """One statement on the store, past the daemon."""
+    engine = sa.create_engine(store_url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
