@@ -13,18 +13,20 @@ from daemon.cli.output import config_option, json_option, language, no_traceback
 from daemon.errors import SettingsError
 from daemon.settings import load
 from policies.duration import format_duration
-from policies.language import UNSET
 from policies.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rich.console import Console
+
     from daemon.settings import Configuration
-    from policies.model import Limit
+    from policies.model import Limit, Policy
 
 OUR_PACKAGES = ("daemon", "channels", "policies")
 OUR_DISTRIBUTION = "duban"
 SHORT_VERSION = 12
+KINDS = {"email": ("邮件", "email"), "sms": ("短信", "SMS")}
 
 
 @click.command()
@@ -110,38 +112,79 @@ def _contents(configuration: Configuration) -> dict[str, Any]:
 
 def _print_tables(configuration: Configuration) -> None:
     from rich.console import Console  # noqa: PLC0415 - mistakes and JSON are printed without it
-    from rich.table import Table  # noqa: PLC0415
 
-    contents = _contents(configuration)
-    rows: list[tuple[str, str]] = []
-    for policy in configuration.policies.policies.values():
-        ladders = ", ".join(f"{name} ({len(ladder.steps)})" for name, ladder in policy.ladders.items())
-        rows.append((speak("策略", "policy"), f"{policy.id}  {policy.title}"))
-        rows += [(speak("  时限", "  limit"), _limit_line(limit)) for limit in policy.limits]
-        rows.append((speak("  阶梯（梯级数）", "  ladders (steps)"), ladders))
-    rows += [
-        (speak("渠道", "channel"), f"{each['name']}  ({each['type']}, {each['kind']})") for each in contents["channels"]
-    ]
-    rows += [(speak("日历", "calendar"), _calendar_line(each)) for each in contents["calendars"]]
-    rows.append((speak("策略版本", "policy version"), configuration.version[:SHORT_VERSION]))
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, value)
     console = Console(highlight=False, markup=False)
+    for policy in configuration.policies.policies.values():
+        _print_policy(console, policy)
+    contents = _contents(configuration)
+    _print_table(
+        console,
+        speak("渠道", "channels"),
+        (("名称", "name"), ("类型", "type"), ("用途", "for")),
+        [(each["name"], each["type"], _kind(each["kind"])) for each in contents["channels"]],
+    )
+    _print_table(
+        console,
+        speak("日历", "calendars"),
+        (("名称", "name"), ("放假安排已知至", "holidays known until")),
+        [(each["name"], each["known_until"] or "—") for each in contents["calendars"]],
+    )
+    console.print(
+        speak(
+            f"配置正确。策略版本 {configuration.version[:SHORT_VERSION]}",
+            f"the configuration is right; policy version {configuration.version[:SHORT_VERSION]}",
+        )
+    )
+
+
+def _kind(kind: str) -> str:
+    return speak(*KINDS[kind]) if kind in KINDS else kind
+
+
+def _print_policy(console: Console, policy: Policy) -> None:
+    """Its limits with what each counts and how it is enforced."""
+    _print_table(
+        console,
+        speak(f"策略 {policy.id}  {policy.title}", f"policy {policy.id}  {policy.title}"),
+        (
+            ("时限", "limit"),
+            ("名称", "title"),
+            ("期限", "length"),
+            ("阶梯（梯级数）", "ladder (steps)"),
+            ("启用", "on"),
+        ),
+        [
+            (
+                limit.id,
+                limit.title,
+                _length(limit),
+                _ladder(policy, limit),
+                speak("是", "yes") if limit.enabled else speak("未启用", "off"),
+            )
+            for limit in policy.limits
+        ],
+    )
+
+
+def _length(limit: Limit) -> str:
+    return format_duration(limit.within, language()) if limit.within.amount else speak("未设", "not set")
+
+
+def _ladder(policy: Policy, limit: Limit) -> str:
+    return f"{limit.ladder} ({len(policy.ladders[limit.ladder].steps)})"
+
+
+def _print_table(
+    console: Console, title: str, headings: Sequence[tuple[str, str]], rows: Sequence[tuple[object, ...]]
+) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - mistakes and JSON are printed without it
+    from rich.table import Table  # noqa: PLC0415 - the same
+
+    console.print(title, style="bold", soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for zh, en in headings:
+        table.add_column(speak(zh, en), overflow="fold")
+    for row in rows:
+        table.add_row(*map(str, row))
     console.print(table)
-    good = "配置正确。" if language() == "zh" else "the configuration is right"
-    console.print(good)
-
-
-def _limit_line(limit: Limit) -> str:
-    within = format_duration(limit.within, language()) if limit.within.amount else UNSET
-    off = "" if limit.enabled else speak("  （未启用）", "  (off)")
-    return f"{limit.id}  {limit.title}  {within}{off}"
-
-
-def _calendar_line(calendar: Mapping[str, Any]) -> str:
-    until = calendar["known_until"]
-    known = "" if until is None else speak(f"  放假安排已知至 {until}", f"  holidays known until {until}")
-    return f"{calendar['name']}{known}"
+    console.print()

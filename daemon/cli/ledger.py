@@ -109,7 +109,12 @@ def _verified(store: Store) -> list[LedgerFault]:
     faults: list[LedgerFault] = []
     screen = Console(stderr=True, highlight=False, markup=False)
     with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=screen, transient=True
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=screen,
+        transient=True,
+        disable=not screen.is_terminal,
     ) as bar:
         bar.add_task(speak("正在核验责任台账", "verifying the ledger"), total=None)
         for fault in store.verify():

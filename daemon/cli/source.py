@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from daemon.cli.output import EXIT_FOUND, config_option, json_option, no_traceback, say, speak, to_json
+from daemon.names import ENTITIES
 from daemon.settings import load
 from daemon.source.database import DatabaseSource
 
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 
 SHOWN_FINDINGS = 20
 SHOWN_CODES = 5
+NUMBERS = (2, 3)  # columns of counts
+GAP = 2
+WIDEST = 40  # of one sample value before it is folded
 PAGE_SIZE = 2_000
 
 
@@ -87,19 +94,20 @@ def check(config_path: str, as_json: bool, samples: int) -> None:
 
 def _check(opened: DatabaseSource, samples: int, *, quiet: bool) -> Checked:
     rights = opened.require_read_only()
+    screen = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        console=Console(stderr=True),
+        console=screen,
         transient=True,
-        disable=quiet,
+        disable=quiet or not screen.is_terminal,
     ) as bar:
         bars: dict[str, TaskID] = {}
 
         def progress(entity: str, done: int, total: int) -> None:
             if entity not in bars:
-                bars[entity] = bar.add_task(entity, total=total)
+                bars[entity] = bar.add_task(say(ENTITIES[entity]) if entity in ENTITIES else entity, total=total)
             bar.update(bars[entity], completed=done, total=total)
 
         entities = list(opened.survey(samples, progress))
@@ -172,7 +180,7 @@ def _print(checked: Checked, zone: ZoneInfo) -> None:
         _print_entity(console, one, zone)
     if checked.newest_change_at is not None:
         newest = checked.newest_change_at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
-        console.print(speak(f"最近一次更新：{newest}", f"newest change: {newest}"))
+        console.print("\n" + speak(f"最近一次更新：{newest}", f"newest change: {newest}"))
     _print_findings(console, checked.findings)
     console.print(
         speak(
@@ -202,63 +210,91 @@ def _print_rights(console: Console, rights: Rights) -> None:
 
 
 def _print_entity(console: Console, one: EntitySurvey, zone: ZoneInfo) -> None:
-    title = f"{one.entity} ← {one.origin}"
+    title = f"{_entity_word(one.entity)} ← {one.origin}"
+    console.print()
     if one.problem is not None:
-        console.print(f"[red]✗ {title}[/red]  {escape(say(one.problem))}", highlight=False)
+        console.print(f"[red]✗ {escape(title)}[/red]  {escape(say(one.problem))}", highlight=False)
         return
-    table = Table(title=speak(f"{title}（{one.rows} 行）", f"{title} ({one.rows} rows)"), title_justify="left")
-    for heading in (speak("字段", "field"), speak("列", "column")):
-        table.add_column(heading)
-    for heading in (
-        speak("有值", "filled"),
-        speak("空", "missing"),
-        speak("读不了", "unreadable"),
-        speak("年份不对", "out of range"),
-    ):
-        table.add_column(heading, justify="right")
-    table.add_column(speak("说明", "remarks"), overflow="fold")
-    for column in one.columns:
-        table.add_row(
-            column.path,
-            column.column,
-            str(column.filled),
-            str(column.missing),
-            _bad(column.unreadable),
-            _bad(column.out_of_range),
-            escape(_remark(column, zone)),
-        )
+    heading = speak(f"{title}（{one.rows} 行）", f"{title} ({one.rows} rows)")
+    console.print(heading, style="bold", markup=False, highlight=False, soft_wrap=True)
+    table = _table(("字段", "field"), ("列", "column"), ("有值", "filled"), ("空", "missing"), ("说明", "remarks"))
+    for number in NUMBERS:
+        table.columns[number].justify = "right"
+    for number in (0, *NUMBERS):
+        table.columns[number].no_wrap = True
+    for section, columns in groupby(one.columns, key=lambda column: _section(column.path)):
+        if section:
+            table.add_row(f"[dim]{section}:[/dim]")
+        for column in columns:
+            table.add_row(
+                _short(column.path),
+                escape(column.column),
+                str(column.filled),
+                str(column.missing),
+                _remark(column, zone),
+            )
     console.print(table)
     _print_samples(console, one)
 
 
-def _bad(n: int) -> str:
-    return f"[red]{n}[/red]" if n else "0"
+def _table(*headings: tuple[str, str]) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for zh, en in headings:
+        table.add_column(speak(zh, en), overflow="fold")
+    return table
+
+
+def _entity_word(entity: str) -> str:
+    """`案件 cases`: the word and the name the mapping has for it."""
+    word = say(ENTITIES[entity]) if entity in ENTITIES else entity
+    return entity if word == entity else f"{word} {entity}"
+
+
+def _section(path: str) -> str:
+    return path.partition(".")[0] if "." in path else ""
+
+
+def _short(path: str) -> str:
+    """The name below its section, a little to the right of it."""
+    return f"  {path.partition('.')[2]}" if "." in path else path
 
 
 def _remark(column: ColumnSurvey, zone: ZoneInfo) -> str:
     parts: list[str] = []
+    if column.unreadable:
+        parts.append(f"[red]{speak('读不了', 'unreadable')} {column.unreadable}[/red]")
+    if column.out_of_range:
+        parts.append(f"[red]{speak('年份不对', 'out of range')} {column.out_of_range}[/red]")
     if column.personal:
         parts.append(speak("个人信息，样例已遮盖", "personal, masked"))
     if column.first is not None and column.last is not None:
         parts.append(f"{column.first.astimezone(zone):%Y-%m-%d} … {column.last.astimezone(zone):%Y-%m-%d}")
     if column.codes:
-        codes = "、".join(f"{code}×{n}" for code, n in column.codes.most_common(SHOWN_CODES))
-        parts.append(speak(f"代码表里没有：{codes}", f"codes not listed: {codes}"))
+        codes = speak("、", ", ").join(f"{code}×{n}" for code, n in column.codes.most_common(SHOWN_CODES))
+        parts.append(escape(speak(f"代码表里没有：{codes}", f"codes not listed: {codes}")))
     if column.examples:
-        parts.append(speak("如：", "e.g. ") + "、".join(column.examples))
-    return "；".join(parts)
+        parts.append(escape(speak("如：", "e.g. ") + speak("、", ", ").join(column.examples)))
+    return speak("；", "; ").join(parts)
 
 
 def _print_samples(console: Console, one: EntitySurvey) -> None:
-    if not one.samples:
-        return
-    table = Table(title=speak("样例", "sample"), title_justify="left", show_lines=False)
-    table.add_column(speak("字段", "field"))
-    for number in range(1, len(one.samples) + 1):
-        table.add_column(str(number), overflow="fold")
-    for column in one.columns:
-        table.add_row(column.path, *(escape(sample[column.path]) for sample in one.samples))
-    console.print(table)
+    """Rows side by side, as many as fit whole."""
+    numbered = list(enumerate(one.samples, 1))
+    fields = max((cell_len(_short(column.path).strip()) for column in one.columns), default=0)
+    while numbered:
+        fit, used = 0, fields
+        for _, sample in numbered:
+            used += GAP + min(max(map(cell_len, sample.values()), default=0), WIDEST)
+            fit += used <= console.width
+        shown, numbered = numbered[: max(fit, 1)], numbered[max(fit, 1) :]
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
+        table.add_column(speak("样例", "sample"), no_wrap=True)
+        for number, _ in shown:
+            table.add_column(str(number), overflow="fold")
+        for column in one.columns:
+            table.add_row(_short(column.path).strip(), *(escape(sample[column.path]) for _, sample in shown))
+        console.print()
+        console.print(table)
 
 
 def _print_findings(console: Console, findings: Sequence[BadRow]) -> None:
@@ -269,9 +305,10 @@ def _print_findings(console: Console, findings: Sequence[BadRow]) -> None:
         shown = (
             "" if len(rows) <= SHOWN_FINDINGS else speak(f"，只列前 {SHOWN_FINDINGS} 行", f", first {SHOWN_FINDINGS}")
         )
-        table = Table(title=f"{speak(zh, en)}（{len(rows)}{shown}）", title_justify="left")
-        for heading in (speak("表", "entity"), speak("行", "row"), speak("原因", "reason")):
-            table.add_column(heading, overflow="fold")
+        console.print()
+        heading = speak(f"{zh}（{len(rows)} 行{shown}）", f"{en} ({len(rows)}{shown})")
+        console.print(heading, style="bold", markup=False, highlight=False)
+        table = _table(("表", "table"), ("行", "row"), ("原因", "reason"))
         for row in rows[:SHOWN_FINDINGS]:
-            table.add_row(row.entity, escape(row.row), escape(row.reason))
+            table.add_row(_entity_word(row.entity), escape(row.row), escape(row.reason))
         console.print(table)

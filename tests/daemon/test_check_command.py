@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
 
 from daemon.cli import main
 from daemon.cli.check import foreign_owners
@@ -26,10 +28,12 @@ def test_a_right_configuration_is_shown_in_short() -> None:
     assert result.exit_code == 0
     for part in (
         "xinfang",
-        "finish  办结  60 日",
+        "60 日",
+        "未设",
         "未启用",
         "standard (5)",
-        "(http, sms)",
+        "短信",
+        "2026-12-31",
         "china",
         "配置正确",
     ):
@@ -42,7 +46,26 @@ def test_it_speaks_english_to_an_english_locale() -> None:
     result = check(SHIPPED / "duban.yaml", language="en")
     assert result.exit_code == 0
     assert "policy version" in result.stdout
+    for word in ("not set", "off", "60 days", "SMS", "holidays known until"):
+        assert word in result.stdout
+    for word in ("未设", "未启用", "短信", "阶梯"):
+        assert word not in result.stdout
     assert "the configuration is right" in result.stdout
+
+
+def test_the_table_is_aligned_at_80_columns() -> None:
+    """The columns of limits stand below their headings, a Chinese character counting as two."""
+    shown = CliRunner(env={"DUBAN_LANG": "zh", "COLUMNS": "80"}).invoke(
+        main, ["check", "-c", str(SHIPPED / "duban.yaml")]
+    )
+    lines = shown.stdout.splitlines()
+    heading, limits = lines[1], lines[3:13]
+    assert max(map(cell_len, lines)) <= 80
+    assert heading.startswith("时限")
+    ladder_at = cell_len(heading.partition("阶梯")[0])
+    names = [re.match(r".*?((?:standard|finish|sorting|short) \(\d\))", line) for line in limits]
+    assert {cell_len(found[0].removesuffix(found[1])) for found in names if found} == {ladder_at}
+    assert all(names)
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

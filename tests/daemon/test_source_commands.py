@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
 
 from daemon.cli import main
 from daemon.cli.init import mapping_text, write_configuration
@@ -70,6 +72,25 @@ def test_good_source(folder: Path) -> None:
         assert "某承办人" not in output
         assert "p1@example.com" not in output
         assert "（信访人）" not in output
+
+
+@pytest.mark.parametrize(
+    ("language", "piece"), [("zh", "案件 cases ← xfjxx（1 行）"), ("en", "cases ← xfjxx (1 rows)")]
+)
+def test_names_are_whole_at_80_columns(folder: Path, language: str, piece: str) -> None:
+    """No field is cut, no line is wider than the terminal; milestones stand below their section."""
+    shown = run("source", "check", "-c", str(folder / "duban.yaml"), COLUMNS="80", DUBAN_LANG=language).stdout
+    assert piece in shown
+    for name in ("milestones:", "registered_at", "transfer_limit_at", "acknowledged_at", "petitioner_told_at"):
+        assert re.search(rf"^ *{name}( |$)", shown, re.MULTILINE)
+    assert max(map(cell_len, shown.splitlines())) <= 80
+
+
+def test_english_without_chinese_words(folder: Path) -> None:
+    """What duban itself says is English; only data stays as it is."""
+    shown = run("source", "check", "--sample", "0", "-c", str(folder / "duban.yaml"), DUBAN_LANG="en").stdout
+    assert "ready to use" in shown
+    assert re.findall(r"[\u4e00-\u9fff]", shown) == []
 
 
 def test_bad_rows_are_listed(folder: Path) -> None:
