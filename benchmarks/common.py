@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -17,6 +19,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from support.servers import DatabaseServer
 
 FIRST_STEP = "      - {at: start, to: [first_handler], say: assigned}\n"  # of the invented office's ladder
 NOW = datetime(2026, 9, 16, 2, 0, tzinfo=UTC)  # a plain Wednesday, 10:00 in the office
@@ -44,15 +48,19 @@ def server(module: str, *arguments: str) -> Iterator[int]:
 @contextlib.contextmanager
 def postgresql() -> Iterator[str]:
     """The URL of an empty database on a PostgreSQL server of our own, fsync on (or the one the environment names)."""
+    server = _postgresql_server()
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
+
+
+@cache
+def _postgresql_server() -> DatabaseServer:
     from support.servers import SharedServer  # noqa: PLC0415 - only where it is wanted
 
     shared = SharedServer("postgresql", f"bench-{os.getpid()}", durable=True)
-    try:
-        url = shared.server.create_database()
-        yield url
-        shared.server.drop_database(url)
-    finally:
-        shared.release()
+    atexit.register(shared.release)
+    return shared.server
 
 
 def show(title: str, rows: Sequence[tuple[str, Sequence[float]]], unit: str) -> None:
