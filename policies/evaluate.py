@@ -315,15 +315,19 @@ def _sorted_out(
     later: list[Rung] = []
     needless: list[Reason] = []
     cursors = history.decided_until
+    said_now: set[int] = set()
     for rung in rungs:
         cursor = cursors.get(rung.step.at.anchor)
         if cursor is not None and rung.at <= cursor:
             continue
-        if rung.unacknowledged and _acknowledged(rung.step, setting):
+        if rung.unacknowledged and rung.order in said_now and rung.at <= setting.now:
+            needless.append(_never_said(rung))
+        elif rung.unacknowledged and _acknowledged(rung.step, setting):
             if rung.at <= setting.now:
                 needless.append(_was_acknowledged(rung))
         elif rung.at <= setting.now:
             due.append(rung)
+            said_now.add(rung.order)
         else:
             later.append(rung)
     return due, later, needless
@@ -681,6 +685,12 @@ def _not_yet(rung: Rung, calendar: Calendar) -> Reason:
 
 def _was_acknowledged(rung: Rung) -> Reason:
     return Reason(Why.ACKNOWLEDGED, Text("已签收，不必催签。", "It was acknowledged."), rung.id, rung.at)
+
+
+def _never_said(rung: Rung) -> Reason:
+    """Nobody can have acknowledged in time what goes out only now: nobody is blamed for it."""
+    text = Text("此前未能发出，谈不上逾期未签收，不催签。", "It was not sent before: nobody failed to acknowledge it.")
+    return Reason(Why.MISSED, text, rung.id, rung.at)
 
 
 def _same_person(step: str, role: str, person: str, at: datetime) -> Reason:

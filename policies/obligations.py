@@ -12,6 +12,7 @@ from policies.duration import Duration, Unit, format_duration
 from policies.evaluate import DUE, START, light_at
 from policies.model import (
     Extension,
+    ExtensionBase,
     FirstHandler,
     History,
     Obligation,
@@ -254,7 +255,7 @@ def _effective_extension(
     for extension in asked:
         try:
             plain = _count(limit, start_at, None, excluded, calendar)
-            length = extension.length or _length_until(extension, plain, calendar)
+            length = extension.length or _length_until(extension, granted, rule, limit, start_at, excluded, calendar)
             faults = list(_faults(extension, length, granted, rule, limit, start_at, excluded, plain, calendar))
         except CountError as error:
             faults = [error.message]
@@ -266,12 +267,29 @@ def _effective_extension(
     return granted, findings
 
 
-def _length_until(extension: Extension, plain: Count, calendar: Calendar) -> Duration | None:
-    """An extension told by its last day only: the natural days from the nominal end to that day."""
-    if extension.until_at is None:
+def _length_until(
+    extension: Extension,
+    granted: Duration | None,
+    rule: ExtensionRule | None,
+    limit: Limit,
+    start_at: datetime,
+    excluded: tuple[tuple[datetime, datetime], ...],
+    calendar: Calendar,
+) -> Duration | None:
+    """An extension told by its last day only: the natural days from the end so far to that day.
+
+    Who writes down the longest extension as the working day it rolls to means the longest, not a day more.
+    """
+    if extension.until_at is None or rule is None:
         return None
-    days = (calendar.local_day(extension.until_at) - calendar.local_day(plain.nominal_due_at)).days
-    return Duration(Fraction(days), Unit.DAY)
+    so_far = _count(limit, start_at, granted, excluded, calendar)
+    from_rolled = granted is None and rule.counted_from is ExtensionBase.ROLLED
+    begins = calendar.local_day(so_far.legal_due_at if from_rolled else so_far.nominal_due_at)
+    ends = calendar.local_day(extension.until_at)
+    longest = _count(limit, start_at, rule.up_to, excluded, calendar)
+    if ends <= calendar.local_day(longest.legal_due_at):
+        ends = min(ends, calendar.local_day(longest.nominal_due_at))
+    return Duration(Fraction((ends - begins).days), Unit.DAY)
 
 
 def _faults(

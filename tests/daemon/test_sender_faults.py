@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 import sqlalchemy as sa
-from pydantic import BaseModel
 
 from channels.base import Message, OutcomeUnknown, Receipt, TemporaryFailure
 from channels.spool import SpoolSettings
@@ -23,6 +22,8 @@ from support.store_values import notice
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
+
+    from pydantic import BaseModel
 
     from channels.base import Outcome
     from support.office import Office

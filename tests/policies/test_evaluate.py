@@ -146,6 +146,17 @@ def test_acknowledged_in_time_spares_the_head() -> None:
     assert decide(due, assigned, the_case=case(milestones=old)).notices != ()
 
 
+def test_nobody_is_blamed_for_not_acknowledging_what_was_never_sent() -> None:
+    """Seen first after the time to acknowledge: the assignment goes out now, the head is told of no failure."""
+    plan = decide(at("2026-09-17 09:00"))
+    assert told(plan) == [("assigned", "clerk", "sms")]
+    assert [(r.step, r.why) for r in plan.reasons if r.step.endswith("unacknowledged")] == [
+        ("assigned.unacknowledged", Why.MISSED)
+    ]
+    later = decide(at("2026-09-18 09:00"), plan.history)
+    assert later.notices == ()
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
@@ -472,12 +483,16 @@ def test_looking_more_often_changes_nothing(extra: list[datetime]) -> None:
 @given(NOWS)
 @settings(max_examples=80, deadline=None)
 def test_catching_up_is_one_message_a_person(now: datetime) -> None:
-    """Invariant 4: however late the first look, one instant speaks, and each person is told once."""
+    """Invariant 4: however late the first look, one instant speaks, and each person is told once.
+
+    What was never said cannot have been acknowledged: the derived step is not among what was missed.
+    """
     plan = decide(now)
     people = [notice.person for notice in plan.notices]
     assert len(people) == len(set(people))
     assert len({notice.at for notice in plan.notices}) <= 1
-    passed = [instant for instant in INSTANTS if instant <= now]
+    rungs = timeline(LADDER, obligation(), {}, CHINA)
+    passed = [rung.at for rung in rungs if rung.at <= now and not rung.unacknowledged]
     if passed:
         assert {notice.at for notice in plan.notices} == {passed[-1]}
         assert all(len(notice.missed) == len(passed) - 1 for notice in plan.notices)

@@ -89,7 +89,7 @@ def test_plan_tells_light_notices_reasons_and_the_next_look() -> None:
     """A plan reads from top to bottom: light, who is told, why, when next."""
     sentences = [sentence.zh for sentence in plan_sentences(decide(NOW), CHINA)]
     assert sentences[0] == "当前黄灯。"
-    assert sentences[1] == "通知首办责任人 clerk（sms，remind），含错过的 2 个梯级。"
+    assert sentences[1] == "通知首办责任人 clerk（sms，remind），含错过的 1 个梯级。"
     assert sentences[-1] == "下次检查：2026-09-30 00:00。"
     end = [sentence.en for sentence in plan_sentences(decide(at("2027-03-01 09:00")), CHINA)]
     assert end[-1] == "Not looked at again unless the case changes."

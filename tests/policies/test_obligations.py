@@ -267,6 +267,22 @@ def test_extension_told_by_its_last_day() -> None:
     assert one.nominal_due_at == end_of("2026-10-22")
 
 
+def test_extension_to_the_rolled_last_day_is_effective() -> None:
+    """Thirty days end on Sun 11-01, so the office writes 11-02: that is the longest extension, not a day too long."""
+    one = counted(extended(length=None, until_at=at("2026-11-02 12:00")), NOW, policy(finish())).obligations[0]
+    assert (one.extended, one.nominal_due_at, one.legal_due_at) == (True, end_of("2026-11-01"), end_of("2026-11-02"))
+    assert "longer" in texts(extended(length=None, until_at=at("2026-11-03 12:00")))
+
+
+def test_a_second_extension_told_by_its_last_day_ends_on_that_day() -> None:
+    """Ten days, then until 10-22: the second is measured from where the first ended, not added to itself."""
+    first = replace(GRANTED, length=parse_duration("10 日"))
+    second = replace(GRANTED, seq=2, length=None, until_at=at("2026-10-22 12:00"))
+    both = case(milestones=ACCEPTED, extensions=(first, second))
+    one = counted(both, NOW, policy(finish())).obligations[0]
+    assert one.nominal_due_at == end_of("2026-10-22")
+
+
 def test_extension_decided_in_the_last_instant_is_effective() -> None:
     """The original limit's last instant is still in time."""
     assert counted(extended(decided_at=end_of("2026-10-08")), NOW, policy(finish())).obligations[0].extended
