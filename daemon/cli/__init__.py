@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
 
+from daemon.cli.helping import Complaint, Context, complaint, localised, no_such_command
 from daemon.cli.output import EXIT_USAGE, speak
 
 click.UsageError.exit_code = EXIT_USAGE  # not click's own 2: systemd is told not to restart on 64
@@ -60,6 +62,36 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
 class LazyGroup(click.Group):
     """Knows its commands by name and imports one only when it is called."""
 
+    context_class = Context
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401 - as its parent has it
+    ) -> click.Context:
+        """Read the command line; complain in the reader's language."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise complaint(error) from None
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was asked for; complain in the reader's language."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise complaint(error) from None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for a misspelt one say which was probably meant."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise Complaint(no_such_command(args[0], ctx), ctx)
+        return super().resolve_command(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in the order of the table."""
         del ctx
@@ -72,12 +104,17 @@ class LazyGroup(click.Group):
             return None
         module, attribute, _, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        return localised(command)
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The help in the reader's language."""
+        shown = localised(self)
+        return super(LazyGroup, shown).get_help(ctx) if isinstance(shown, LazyGroup) else super().get_help(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any."""
         del ctx
-        with formatter.section(speak("命令", "Commands")):
+        with formatter.section("Commands"):
             formatter.write_dl([(name, speak(zh, en)) for name, (_, _, zh, en) in COMMANDS.items()])
 
 
