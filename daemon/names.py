@@ -108,6 +108,8 @@ SAYS_ALL = frozenset({"done", "paused", "withdrawn", "deadline_moved", "next_ste
 AGES = ((172_800, 86_400, "天", "d"), (3_600, 3_600, "小时", "h"), (60, 60, "分钟", "min"))  # from how many seconds on
 _CODE = re.compile(r"[A-Za-z0-9_:]+")
 _MILESTONE = re.compile(r"\b[a-z]+(?:_[a-z]+)*_at\b")
+_BETWEEN_CHINESE = re.compile(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")  # left over from a code
+_KIND = re.compile(r"\b(?:sms|email)\b")
 _QUOTED_ID = re.compile(r"'([a-z][a-z0-9_]*)'")
 _SUBJECT_KEY = re.compile(r"^([A-Za-z0-9][\w.-]*)(?= 同时是| 没有登记| is | has )", re.ASCII)
 
@@ -186,6 +188,12 @@ class Names:
             return ROLE_TITLES[role].en
         return self._roles.get(role) or self.word(ROLE_TITLES, role)
 
+    def addressee(self, role: str, person: str, *, copy: bool = False) -> str:
+        """`抄送督查专员 督查二`: in which role somebody gets a message, and who it is."""
+        title, name = self.role(role), self.person(person)
+        copied = self.say("抄送", "copy to ") if copy else ""
+        return copied + (title if title == name else f"{title} {name}")
+
     def channel(self, name: str) -> str:
         """`短信`; with its own name behind it where an office has several of the kind."""
         kind = self._kinds.get(name, name)
@@ -248,7 +256,9 @@ class Names:
             lambda found: f"“{self._any_limit[found[1]]}”" if found[1] in self._any_limit else found[0], told
         )
         told = self._after_a_title.sub(self._named, told)
-        return _SUBJECT_KEY.sub(lambda found: self.person(found[1]), told)
+        told = _KIND.sub(lambda found: self.word(KINDS, found[0]), told)
+        told = _SUBJECT_KEY.sub(lambda found: self.person(found[1]), told)
+        return _BETWEEN_CHINESE.sub("", told) if told != sentence else told
 
     def _named(self, found: re.Match[str]) -> str:
         key = found[1]

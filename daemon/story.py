@@ -138,13 +138,9 @@ class Story:
         return _About(
             names.limit(notice.policy, notice.limit),
             names.step(notice.policy, notice.limit, rung_of(notice)),
-            self._addressee(notice.role, notice.person, copy=notice.copy),
+            self._names.addressee(notice.role, notice.person, copy=notice.copy),
             names.channel(notice.channel),
         )
-
-    def _addressee(self, role: str, person: str, *, copy: bool) -> str:
-        copied = self._names.say("抄送", "copy to ") if copy else ""
-        return f"{copied}{self._names.role(role)} {self._names.person(person)}"
 
     def _people(self, to_whom: Mapping[str, Sequence[str]]) -> str:
         between = self._names.say("、", ", ")
@@ -165,7 +161,7 @@ class Story:
         """`“书面告知”催办 → 分管领导 …（邮件、短信）`: notices that are not in the outbox, a sentence per step."""
         groups: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(dict)
         for notice in notices:
-            to = self._addressee(notice.role, notice.person, copy=notice.copy)
+            to = self._names.addressee(notice.role, notice.person, copy=notice.copy)
             step = self._names.step_of(notice)
             groups[self._names.limit(notice.policy, notice.limit), step].setdefault(to, []).append(
                 self._names.channel(notice.channel)
@@ -217,7 +213,7 @@ class Story:
         groups: dict[str, dict[str, list[str]]] = defaultdict(dict)
         for one in body.get("notices", ()):
             notice = self._notices.get(str(one.get("key")))
-            to = self._addressee(str(one["role"]), str(one["person"]), copy=bool(notice and notice.copy))
+            to = self._names.addressee(str(one["role"]), str(one["person"]), copy=bool(notice and notice.copy))
             rung = rung_of_key(str(one.get("key", "")))[1] or str(one.get("step", ""))
             step = self._names.step(str(body.get("policy", "")), str(body.get("limit", "")), rung)
             groups[step].setdefault(to, []).append(self._names.channel(str(one["channel"])))

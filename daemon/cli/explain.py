@@ -185,7 +185,7 @@ def _show(
         show_pairs(_standing(at_desk.names, story))
         if _is_open(story):
             _show_ladder(at_desk.names, story, _Happened(story, deliveries, teller.held(ledger)), now)
-            show_pairs(_decision(at_desk.names, teller, story, now))
+            show_pairs(_decision(at_desk.names, teller, story, now, restricted=stored.case.restricted))
     screen.print()
     _show_messages(at_desk, deliveries)
     _show_held(at_desk, teller, ledger)
@@ -342,7 +342,9 @@ def _asked(names: Names, rung: Rung) -> str:
     return speak(f"{to}，抄送{copied}", f"{to}; copy to {copied}")
 
 
-def _decision(names: Names, teller: Story, story: Explained, now: datetime) -> list[tuple[str, str]]:
+def _decision(
+    names: Names, teller: Story, story: Explained, now: datetime, *, restricted: bool
+) -> list[tuple[str, str]]:
     """What the daemon would do at this moment, and what comes after that."""
     plan, one, stored = story.plan, story.stored.obligation, story.stored
     if plan is None:
@@ -363,7 +365,8 @@ def _decision(names: Names, teller: Story, story: Explained, now: datetime) -> l
         pairs.append((speak("注意", "note"), late))
     if ahead is not None:
         step = names.step(one.policy, one.limit, ahead.name)
-        pairs.append((speak("下一步", "next step"), f"{names.instant(ahead.at)} {step} → {_asked(names, ahead)}"))
+        to = speak("限制知悉，不发通知", "nobody: restricted") if restricted else _asked(names, ahead)
+        pairs.append((speak("下一步", "next step"), f"{names.instant(ahead.at)} {step} → {to}"))
     else:
         over = speak("无，阶梯已走完", "none, the ladder has come to its end")
         pairs.append((speak("下一步", "next step"), over))
@@ -379,11 +382,10 @@ def _show_messages(at_desk: Desk, deliveries: Sequence[Delivery]) -> None:
     together: dict[tuple[str, str, str, str, str], list[str]] = {}
     for delivery in deliveries:
         notice = delivery.notice
-        copied = speak("抄送", "copy: ") if notice.copy else ""
         group = (
             at_desk.local(delivery.created_at),
             f"{names.limit(notice.policy, notice.limit)} {names.step_of(notice)}",
-            f"{copied}{names.role(notice.role)} {names.person(notice.person)}",
+            names.addressee(notice.role, notice.person, copy=notice.copy),
             state_word(delivery.state),
             names.problem(delivery) or say(why_word(notice.why)),
         )

@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from rich.cells import cell_len
+from rich.console import Console
 
 from daemon import settings
 from daemon.cli.demo import demo
+from daemon.demo.configuration import DemoFolder
 from daemon.demo.life import SHOWCASE
+from daemon.demo.report import Report, command_name, shown_path
 from daemon.demo.run import deliveries_after, lights_by_unit
 from daemon.render import sms_parts
 from daemon.store import Store
@@ -19,7 +25,6 @@ from daemon.store.values import DeliveryState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from daemon.store.values import Delivery
 
@@ -94,6 +99,24 @@ def test_the_end_tells_the_story_and_the_places(lived: Lived) -> None:
         assert words in lived.output
     assert len(re.findall(r"^ ?\d{1,2}月 ?\d{1,2}日 周", lived.output, re.MULTILINE)) == 28
     assert sum(lights_by_unit(lived.store).values(), Counter()).total() > 0
+
+
+def test_the_hints_can_be_typed_as_they_are(
+    lived: Lived, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the shell does not find `duban`, the path that works is printed, relative to the current folder."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.chdir(Path(sys.executable).parents[1])
+    assert command_name() in {"bin/duban", "bin/python -m daemon"}
+    monkeypatch.chdir(lived.folder)
+    assert shown_path(lived.folder / "config" / "duban.yaml") == "config/duban.yaml"
+    configuration = settings.load(lived.folder / "config" / "duban.yaml")
+    Report(lived.store, configuration, "en").show(Console(width=80), DemoFolder(lived.folder))
+    told = capsys.readouterr().out
+    assert f"duban explain {SHOWCASE} -c config/duban.yaml" in told
+    story = told.partition("the whole story")[2].partition("where everything is")[0]
+    assert "“书面告知” urging → deputy leader" in story
+    assert max(map(cell_len, story.splitlines())) <= 80
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(lived: Lived) -> None:
