@@ -205,7 +205,7 @@ class Process:
         """Put the configuration on disk in force; why it was refused, or nothing."""
         try:
             new = await asyncio.to_thread(_load, self._path)
-            later = _needs_restart(self._node.configuration, new)
+            later = needs_restart(self._node.configuration, new)
             await self._node.reload(new)
         except DaemonError as error:
             problems = error.problems if isinstance(error, SettingsError) else ()
@@ -288,7 +288,12 @@ def _seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
 
 
-def _needs_restart(old: Configuration, new: Configuration) -> list[str]:
+def needs_restart(old: Configuration, new: Configuration) -> list[str]:
     """What changed but only counts after a restart: the databases and the rhythm stay open over a reload."""
     parts = ("store", "source", "schedule")
-    return [part for part in parts if getattr(old.settings, part) != getattr(new.settings, part)]
+    changed = [part for part in parts if getattr(old.settings, part) != getattr(new.settings, part)]
+    if old.administrators != new.administrators:
+        changed.append("administrators")
+    if old.zone != new.zone:
+        changed.append("office.time_zone")
+    return changed

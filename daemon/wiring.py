@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = telemetry.logger(__name__)
 
 SILENT_FOR = timedelta(seconds=30)  # a worker whose heartbeat is older is taken for dead
+SKIPPED = timedelta(seconds=20)  # between two heartbeats of our own: the store was away, or we were
 ALARM_AFTER = timedelta(minutes=15)  # a shared database away for longer is told to the administrators
 AUDIT_GRACE = timedelta(minutes=5)
 
@@ -153,6 +154,9 @@ class Node:
         self.name = name
         threads = 1 if configuration.settings.store.url.startswith("sqlite") else 4
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="store")
+        self._pulse = ThreadPoolExecutor(1, thread_name_prefix="pulse")  # a hanging source must not stop the heart
+        self._beat_at: datetime | None = None
+        self._steady_since: datetime | None = None
         self._engine = Engine(store, source, rules_of(configuration), epoch)
         self._sender: Sender | None = None
         self._stack = AsyncExitStack()
@@ -199,10 +203,21 @@ class Node:
 
     async def heartbeat(self) -> None:
         """Say that this worker is alive. Raises Fenced."""
-        await self._in_thread(lambda: self.store.heartbeat(self.epoch, self.clock.now()))
+        now = self.clock.now()
+        await asyncio.get_running_loop().run_in_executor(
+            self._pulse, lambda: self.store.heartbeat(self.epoch, self.clock.now())
+        )
+        if self._beat_at is None or self._steady_since is None or now - self._beat_at > SKIPPED:
+            self._steady_since = now
+        self._beat_at = now
 
     async def bury(self) -> tuple[int, int]:
-        """Take over from workers that died."""
+        """Take over from workers that died.
+
+        Only who has been heard all the time himself may call others silent: after an outage of the store nobody was.
+        """
+        if self._steady_since is None or self.clock.now() - self._steady_since < SILENT_FOR:
+            return 0, 0
         return await self._in_thread(lambda: self.store.bury_silent(self.clock.now(), SILENT_FOR, keep=self.epoch))
 
     async def audit(self) -> Audit:
@@ -292,6 +307,7 @@ class Node:
             self.source.close()
             self.store.close()
             self._executor.shutdown(wait=True)
+            self._pulse.shutdown(wait=True)
 
     async def _open_sender(self) -> Sender:
         if self._sender is None:

@@ -1,0 +1,78 @@
+"""What a node owes the others: a heartbeat whatever else hangs, and no burial of those it could not hear."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daemon.process import needs_restart
+from daemon.settings import load
+from support.running_office import Running, running_office
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from support.office import Office
+
+
+@pytest.fixture
+async def world(tmp_path: Path, store_url: str) -> AsyncIterator[Running]:
+    """One node over the office."""
+    async with running_office(tmp_path, store_url, prepare=lockable) as office:
+        yield office
+
+
+def lockable(office: Office) -> None:
+    """Let a writer of the shared database keep readers waiting."""
+    office.execute("PRAGMA journal_mode = DELETE")
+
+
+async def test_the_heart_beats_while_the_shared_database_hangs(world: Running) -> None:
+    """Every thread waits for a locked shared database: the node still says that it is alive, and is not buried."""
+    other = sqlite3.connect(world.office.database)
+    other.execute("BEGIN EXCLUSIVE")
+    waiting = [asyncio.create_task(world.node.sync()) for _ in range(5)]
+    await asyncio.sleep(0)  # they are handed to the threads first
+    try:
+        async with asyncio.timeout(2):
+            await world.node.heartbeat()
+        assert not any(one.done() for one in waiting)
+    finally:
+        other.rollback()
+        other.close()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_nobody_is_buried_right_after_an_outage_of_the_store(world: Running) -> None:
+    """The store was away for two minutes, nobody could say that he lives: the first one back waits for the others."""
+    second = await world.another_node()
+    try:
+        for _ in range(8):
+            await asyncio.gather(world.node.heartbeat(), second.heartbeat())
+            world.clock.advance(timedelta(seconds=5))
+        world.clock.advance(timedelta(minutes=2))
+        await world.node.heartbeat()
+        await world.node.bury()
+        await second.heartbeat()  # it would be fenced
+        for _ in range(8):
+            world.clock.advance(timedelta(seconds=5))
+            await world.node.heartbeat()
+            await world.node.bury()
+        alive = [name for _, name, _ in world.store.workers_alive()]
+        assert alive == ["first"]  # this time it was silent while the first was not
+    finally:
+        await second.close()
+
+
+async def test_what_counts_only_after_a_restart_is_named(world: Running) -> None:
+    """Administrators and time zone belong to the opened source: a reload says that they do not count yet."""
+    before = load(world.office.configuration)
+    world.office.change("duban.yaml", "admin@example.com", "other@example.com")
+    assert needs_restart(before, load(world.office.configuration)) == ["administrators"]
+    world.office.change("duban.yaml", "time_zone: Asia/Shanghai", "time_zone: Asia/Urumqi")
+    assert needs_restart(before, load(world.office.configuration)) == ["administrators", "office.time_zone"]
