@@ -20,8 +20,8 @@ from daemon import telemetry
 from daemon.errors import DaemonError, SourceUnavailable
 from daemon.source import BadRow
 from daemon.store.codec import encode_case
-from daemon.store.values import CaseChange, Decision, Event, ObligationChange, SetAside, StoredCase
-from policies.evaluate import after_failure, evaluate
+from daemon.store.values import CaseChange, Decision, DeliveryState, Event, ObligationChange, SetAside, StoredCase
+from policies.evaluate import after_failure, after_transfer, evaluate
 from policies.model import Case, Directory, History, ObligationState, Policy, PolicySet, Reason, Why
 from policies.obligations import first_handler_of, obligations_of, revise
 from policies.text import Text
@@ -206,7 +206,18 @@ class Engine:
                 bad.append(BadRow("cases", key, f"无法计算期限：{type(error).__name__}: {error}"))
                 log.warning(telemetry.SET_ASIDE, case=key, problem=f"{type(error).__name__}: {error}")
         refused = self._save(changes, now)
+        for key in changed:
+            if by_key[key].restricted and key in known and not known[key].case.restricted:
+                self._silence(key, now)
         return len(changes) - len(refused), [*bad, *refused]
+
+    def _silence(self, key: str, now: datetime) -> None:
+        """A case that has become restricted: nothing decided before goes out."""
+        waiting = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RETRYING, DeliveryState.IN_DOUBT)
+        after = 0
+        while page := self.store.deliveries(states=waiting, case_key=key, after_id=after):
+            self.store.cancel([one.notice.key for one in page], Why.RESTRICTED.value, now)
+            after = page[-1].id
 
     def _save(self, changes: Sequence[CaseChange], now: datetime) -> list[BadRow]:
         """Write all at once; if the store refuses the page, one by one. Returns those it will not take."""
@@ -449,8 +460,36 @@ class Engine:
             return {}
         self._refresh(keys, now)
         obligations = self.store.obligations_of(keys)
-        found = {d.notice.key: _no_longer_true(d.notice, obligations.get(d.notice.case_key, ()), now) for d in old}
-        return {key: why for key, why in found.items() if why}
+        cases = self.store.cases(keys)
+        refused: dict[str, str] = {}
+        for one in old:
+            known = obligations.get(one.notice.case_key, ())
+            why = _no_longer_true(one.notice, known, now) or self._passed_on(one, cases, known, now)
+            if why:
+                refused[one.notice.key] = why
+        return refused
+
+    def _passed_on(
+        self, one: Delivery, cases: Mapping[str, StoredCase], known: Sequence[StoredObligation], now: datetime
+    ) -> str | None:
+        """Why a notice must not reach this person any more; whoever is in that role by now is told instead."""
+        notice, stored = one.notice, cases.get(one.notice.case_key)
+        rule = self.rules.limit(notice.policy, notice.limit)
+        mine = next((o for o in known if _is_of(notice, o)), None)
+        if stored is None or rule is None or mine is None:
+            return None
+        if stored.case.restricted:
+            return Why.RESTRICTED.value
+        policy, limit, _ = rule
+        first, calendar = stored.first_handler, self.rules.calendar(policy, limit)
+        plan = after_transfer(
+            policy, mine.obligation, stored.case, notice, self.directory, first, calendar, now, self.rules.kinds
+        )
+        if plan is None:
+            return None
+        event = Event(notice.case_key, "passed_on", now, _plan_body(mine.obligation, plan))
+        self.store.add_notices(mine.id, plan.notices, [event], self.rules.policies.version, now)
+        return "transferred"
 
     # --- failure ---------------------------------------------------------------------------------------
 

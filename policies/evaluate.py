@@ -167,6 +167,39 @@ def after_failure(
     return Plan(notices, None, tuple(told), light, History())
 
 
+def after_transfer(
+    policy: Policy,
+    obligation: Obligation,
+    case: Case,
+    planned: Notice,
+    directory: Directory,
+    first_handler: FirstHandler | None,
+    calendar: Calendar,
+    now: datetime,
+    kinds: Mapping[str, str],
+) -> Plan | None:
+    """A notice that has not gone out and is meant for somebody else by now: the same for the one in that role today.
+
+    None if it is still for the right person. What went up the chain stays with the one it went to.
+    """
+    rule = rule_of(policy, obligation)
+    if rule is None or planned.why not in {Why.DUE, Why.CAUGHT_UP} or planned.facts.get("instead_of") is not None:
+        return None
+    limit, ladder = rule
+    light = light_at(obligation, ladder.lights, calendar, now)
+    setting = _Setting(policy, limit, ladder, obligation, case, directory, first_handler, calendar, now, kinds)
+    found = setting.resolve(planned.role, _kinds_of((planned.channel,), kinds))
+    if found.person is None or found.person == planned.person:
+        return None
+    told = tuple(replace(reason, step=planned.step) for reason in found.reasons)
+    instead_of = None if found.role == planned.role else planned.role
+    recipient = Recipient(found.person, found.role, planned.why, planned.copy, instead_of)
+    letter = _Letter(planned.step, planned.repeat, planned.say, planned.at, planned.missed, planned.expires_at)
+    facts = {**_facts(setting, light), "issue": planned.facts.get("issue")}
+    notice = _notice(setting, letter, recipient, planned.channel, facts, planned.deadline_version)
+    return Plan((notice,), None, (_handed_over(planned, now), *told), light, History())
+
+
 def rule_of(policy: Policy, obligation: Obligation) -> tuple[Limit, Ladder] | None:
     """The limit and ladder of an obligation; None if the policy has them no longer."""
     limit = next((limit for limit in policy.limits if limit.id == obligation.limit), None)
@@ -703,6 +736,13 @@ def _restricted(step: str, at: datetime) -> Reason:
     zh = "限制知悉的案件，不走一般上级链，不发通知。"
     en = "A restricted case: nothing goes to the general chain of command."
     return Reason(Why.RESTRICTED, Text(zh, en), step, at)
+
+
+def _handed_over(planned: Notice, now: datetime) -> Reason:
+    title = role_title(planned.role)
+    zh = f"发出前{title.zh}已不是 {planned.person}，改发给现任。"
+    en = f"{planned.person} was no longer the {title.en} when it was to go out: the present one is told."
+    return Reason(Why.MOVED, Text(zh, en), planned.step, now, planned.person)
 
 
 def _undelivered(failed: Notice, now: datetime) -> Reason:

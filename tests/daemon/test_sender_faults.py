@@ -146,3 +146,56 @@ def run(store_url: str, statement: str) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql(statement)
     engine.dispose()
+
+
+def may_be_restricted(office: Office) -> None:
+    """Let a case be restricted."""
+    by_text(office)
+    office.change("source.yaml", "columns: {kind: kind}", "columns: {kind: kind}\n  restricted: kind")
+
+
+def to_the_handler(office: Office) -> None:
+    """Say the first step to whoever handles the case now."""
+    by_text(office)
+    office.change("policies/office.yaml", "{at: start, to: [first_handler]", "{at: start, to: [handler]")
+
+
+async def test_a_case_handed_over_in_the_queue_is_told_to_its_new_handler(tmp_path: Path, store_url: str) -> None:
+    """Decided for h0, handed over to h1 before it went out: h0 is left alone, h1 is told, both are on record."""
+    async with running_office(tmp_path, store_url, prepare=to_the_handler) as world:
+        await world.node.sync()
+        await world.node.tick()
+        assert world.states() == ["assigned h0 pending"]
+        world.clock.advance(timedelta(minutes=5))
+        world.update("unit = 's1', handler = 'h1'")
+        await world.node.pump()
+        assert world.states() == ["assigned h0 cancelled", "assigned h1 accepted"]
+        assert next(d.error for d in world.deliveries()) == "transferred"
+        assert [one.to for one in world.collect()] == ["+8613800001001"]
+
+
+async def test_a_case_restricted_in_the_queue_says_nothing(tmp_path: Path, store_url: str) -> None:
+    """Marked as restricted after a message was decided: it does not go out any more."""
+    async with running_office(tmp_path, store_url, prepare=may_be_restricted) as world:
+        world.update("kind = '0'")
+        await world.node.sync()
+        await world.node.tick()
+        world.clock.advance(timedelta(minutes=5))
+        world.update("kind = '1'")
+        await world.node.pump()
+        assert [(d.state, d.error) for d in world.deliveries()] == [(DeliveryState.CANCELLED, "restricted")]
+        assert world.collect() == []
+
+
+async def test_a_sync_that_learns_of_a_restriction_stops_what_was_just_decided(tmp_path: Path, store_url: str) -> None:
+    """Restricted a minute after the decision: too young to be checked before sending, the sync cancels it."""
+    async with running_office(tmp_path, store_url, prepare=may_be_restricted) as world:
+        world.update("kind = '0'")
+        await world.node.sync()
+        await world.node.tick()
+        world.clock.advance(timedelta(minutes=1))
+        world.update("kind = '1'")
+        await world.node.sync()
+        await world.node.pump_until_idle()
+        assert [(d.state, d.error) for d in world.deliveries()] == [(DeliveryState.CANCELLED, "restricted")]
+        assert world.collect() == []
