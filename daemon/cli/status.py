@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 GRACE = timedelta(minutes=5)
 SILENT_FOR = timedelta(seconds=30)  # a worker that has not been heard of for so long counts as dead
-HEARTBEAT = "heartbeat"
 READINGS = frozenset({"sync", "full_sync"})
 SHOWN_ROWS = 10
 OBLIGATIONS = {
@@ -67,7 +66,6 @@ class Found:
     beats: list[JobBeat]
     aside: list[SetAside]
     directory_read_at: datetime | None
-    workers: list[tuple[int, str, int]]
 
     @property
     def whole(self) -> bool:
@@ -77,17 +75,13 @@ class Found:
     @property
     def running(self) -> list[tuple[str, int, datetime]]:
         """(node, pid, last heartbeat) of every worker that was heard of a moment ago."""
-        heard = {beat.node: beat.last_ok_at for beat in self.beats if beat.job == HEARTBEAT}
-        return [
-            (node, pid, at)
-            for _, node, pid in self.workers
-            if (at := heard.get(node)) is not None and self.now - at <= SILENT_FOR
-        ]
+        return [worker for worker in self.standing.workers if self.now - worker[2] <= SILENT_FOR]
 
     @property
     def heard_at(self) -> datetime | None:
         """The last sign of life of any worker."""
-        return max((beat.last_ok_at for beat in self.beats if beat.last_ok_at is not None), default=None)
+        signs = [beat.last_ok_at for beat in self.beats if beat.last_ok_at is not None]
+        return max(signs + [at for _, _, at in self.standing.workers], default=None)
 
     @property
     def source_read_at(self) -> datetime | None:
@@ -129,7 +123,6 @@ def _look(at_desk: Desk, now: datetime) -> Found:
         store.beats(),
         store.rows_set_aside(),
         remembered[1] if remembered else None,
-        store.workers_alive(),
     )
 
 

@@ -19,6 +19,7 @@ from daemon.demo.town import UNITS
 from daemon.demo.view import LAST_MESSAGES, SentMessage, masked
 from daemon.store import Store
 from daemon.store.values import DeliveryState
+from policies.chain import role_title
 from policies.model import Light
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Demo:
                 SentMessage(
                     delivery.notice.at,
                     delivery.notice.channel,
-                    str(delivery.notice.facts.get("role_title") or delivery.notice.role),
+                    role_title(delivery.notice.role).say(self._language),
                     masked(message.to),
                     message.subject or message.text,
                 )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LIGHTS = ("green", "yellow", "orange", "red")
 LIGHT_STYLES = {"green": "green", "yellow": "yellow", "orange": "dark_orange", "red": "bold red"}
 LIGHT_NAMES = {"green": ("绿", "green"), "yellow": ("黄", "yellow"), "orange": ("橙", "orange"), "red": ("红", "red")}
+VIA = {"sms": "SMS"}
 WEEKDAYS = ("一二三四五六日", ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"))
 SATURDAY = 5
 LAST_MESSAGES = 12
@@ -129,7 +130,7 @@ class View:
         mails, texts = picture.sent["email"], picture.sent["sms"]
         return self._say(
             f"案件 {picture.cases}（办结 {picture.finished}）  邮件 {mails}  短信 {texts}",
-            f"cases {picture.cases} ({picture.finished} finished)  mails {mails}  texts {texts}",
+            f"cases {picture.cases} ({picture.finished} done) mails {mails} texts {texts}",
         )
 
     def _line(self, day: date) -> Line:
@@ -150,7 +151,7 @@ class View:
             (f"{self._date(now.date())} {now:%H:%M}", "bold"),
             "  ",
             kind_of_day(now.date(), self._language),
-            "    ",
+            "  ",
             self._counts(),
         )
         bar = ProgressBar(total=1.0, completed=min(share, 1.0), width=None)
@@ -161,7 +162,7 @@ class View:
         table = Table(expand=True, border_style="dim", title=self._say("在办时限", "open limits"), title_style="bold")
         table.add_column(self._say("单位", "unit"), ratio=3, no_wrap=True)
         for light in LIGHTS:
-            table.add_column(self._light(light), justify="right", style=LIGHT_STYLES[light], ratio=1)
+            table.add_column(self._light(light), justify="right", style=LIGHT_STYLES[light], no_wrap=True)
         table.add_column(ratio=4)
         for unit, counts in _reddest_first(self.picture.lights):
             table.add_row(unit, *(str(counts.get(light, 0) or "·") for light in LIGHTS), _bar(counts))
@@ -173,7 +174,7 @@ class View:
         for chinese, english, width in (
             ("时间", "time", 11),
             ("通道", "via", 5),
-            ("角色", "role", 12),
+            ("角色", "role", 13),
             ("收件", "to", 18),
         ):
             table.add_column(self._say(chinese, english), width=width, no_wrap=True)
@@ -181,8 +182,11 @@ class View:
         latest = list(reversed(self.picture.messages))[: self._room()]
         for message in latest:
             at = message.at.astimezone(ZONE)
-            channel = self._say({"sms": "短信", "email": "邮件"}.get(message.channel, message.channel), message.channel)
-            table.add_row(f"{at:%m-%d %H:%M}", channel, message.role, message.to, message.text)
+            channel = self._say(
+                {"sms": "短信", "email": "邮件"}.get(message.channel, message.channel),
+                VIA.get(message.channel, message.channel),
+            )
+            table.add_row(f"{at:%m-%d %H:%M}", channel, message.role, message.to, Line(message.text))
         for _ in range(self._room() - len(latest)):
             table.add_row("", "", "", "", "")
         return table

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from daemon.store import codec
 from daemon.store.bulk import among, fetch, insert_rows
-from daemon.store.codec import maybe_instant, micros
+from daemon.store.codec import instant, maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, OBLIGATION_COLUMNS, delivery, stored_obligation
 from daemon.store.tables import (
     CLAIMED,
@@ -22,6 +22,7 @@ from daemon.store.tables import (
     obligations,
     policy_versions,
     seals,
+    workers,
 )
 from daemon.store.values import Audit, Delivery, DeliveryState, JobBeat, Standing, StoredObligation
 
@@ -109,6 +110,7 @@ def standing(connection: sa.Connection) -> Standing:
         channels.setdefault(channel, {})[state] = number
     provisional = sa.select(sa.func.count()).where(o.state == "open", o.provisional)
     last_seal = connection.execute(sa.select(seals.c.at, seals.c.last_id).order_by(seals.c.id.desc()).limit(1)).first()
+    alive = sa.select(workers.c.node, workers.c.pid, workers.c.beat_at).where(workers.c.state == "alive")
     since = sa.select(sa.func.count()).where(ledger.c.id > (last_seal.last_id if last_seal else 0))
     return Standing(
         channels,
@@ -116,6 +118,7 @@ def standing(connection: sa.Connection) -> Standing:
         maybe_instant(last_seal.at if last_seal else None),
         connection.execute(since).scalar_one(),
         maybe_instant(connection.execute(sa.select(sa.func.max(cases.c.read_at))).scalar()),
+        tuple((row.node, row.pid, instant(row.beat_at)) for row in fetch(connection, alive)),
     )
 
 

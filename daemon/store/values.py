@@ -188,6 +188,7 @@ class Standing:
     sealed_at: datetime | None
     unsealed: int  # rows of the ledger since the last seal
     case_read_at: datetime | None  # when a case was last taken from the source
+    workers: tuple[tuple[str, int, datetime], ...] = ()  # (node, pid, last heartbeat) of those not declared dead
 
 
 @dataclass(frozen=True, slots=True)

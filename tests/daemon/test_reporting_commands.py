@@ -90,7 +90,6 @@ def test_status_says_whether_the_daemon_runs(office: Office) -> None:
     with closing(Store(load(office.configuration).settings.store.url)) as store:
         now = datetime.now(UTC)
         store.open_worker("node-a", 4711, now)
-        store.beat("heartbeat", "node-a", now)
         assert "在运行：node-a（进程 4711，心跳 " in duban(office, "status").stdout
         assert "running: node-a (process 4711" in duban(office, "status", language="en").stdout
 
