@@ -79,7 +79,7 @@ def _show(at_desk: Desk, found: Sequence[Delivery]) -> None:
                 at_desk.local(delivery.created_at),
                 f"{delivery.notice.case_key}\n{_what(names, delivery)}",
                 f"{names.person(delivery.notice.person)}\n{names.channel(delivery.notice.channel)}",
-                "\n".join(filter(None, (state_word(delivery.state), names.problem(delivery)))),
+                _standing(names, delivery, state_word(delivery.state)),
                 delivery.attempts,
             )
             for delivery in found
@@ -87,6 +87,14 @@ def _show(at_desk: Desk, found: Sequence[Delivery]) -> None:
         whole=(0, 1),
         right=(0, 5),
     )
+
+
+def _standing(names: Names, delivery: Delivery, state: str) -> str:
+    """The state, the error in words, and its code, each on a line of its own."""
+    code = delivery.error
+    words = names.problem(delivery)
+    told = words.removesuffix(f"（{code}）").removesuffix(f" ({code})") if code else ""
+    return "\n".join(filter(None, (state, told, code if told != words else "")))
 
 
 def _what(names: Names, delivery: Delivery) -> str:

@@ -248,6 +248,18 @@ def test_the_outbox_can_be_listed_by_state(office: Office) -> None:
     assert duban(office, "outbox", "list", "--state", "lost").exit_code == 64
 
 
+def test_the_outbox_tells_errors_in_words(office: Office) -> None:
+    """What the error means, and its code below, at 80 columns too."""
+    with sqlite3.connect(office.folder / "duban.db") as connection:
+        connection.execute("UPDATE deliveries SET state = 'retrying', error = 'cannot_connect' WHERE id = 1")
+    connection.close()
+    for language, pieces in (("zh", ("等待重试", "连不上")), ("en", ("retrying", "no connection"))):
+        arguments = ["outbox", "list", "--state", "retrying", "-c", str(office.configuration)]
+        shown = CliRunner(env={"DUBAN_LANG": language, "COLUMNS": "80"}).invoke(main, arguments).stdout
+        for piece in (*pieces, "cannot_connect"):
+            assert piece in shown
+
+
 def test_orders_stand_in_the_ledger_with_name_and_reason(office: Office) -> None:
     """Cancelling and sending again work by key; who ordered it and why is recorded on the case."""
     key = keys(office)[0]
