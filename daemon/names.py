@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from policies.model import Directory, Notice, Scalar
     from policies.text import Language
 
-KEY_PARTS = 8  # case / limit / instance / deadline version / step / repeat / person / channel
+KEY_PARTS = 9  # case / policy / limit / instance / deadline version / step / repeat / person / channel
 LAST_INSTANT = time(23, 59, 59, 999_999)
 
 MILESTONES: Mapping[str, Text] = {
@@ -75,6 +75,10 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("withdrawn", Text("不再计算", "withdrawn")),
     ("deadline_moved", Text("期限已变", "the limit moved")),
     ("next_step_took_over", Text("下一梯级已接替", "the next step took over")),
+    ("transferred", Text("已转给他人，改发给现任", "handed over: the present one is told")),
+    ("restricted", Text("案件已限制知悉", "the case is restricted")),
+    ("no_such_channel", Text("配置里已没有这个通道", "the channel is configured no more")),
+    ("channel_broke", Text("通道程序出错，可能已发出", "the channel broke, perhaps sent")),
     ("no_address", Text("没有登记号码或邮箱", "no address on record")),
     ("render:", Text("消息模板写不出来", "the template does not render")),
     ("gate", Text("数据库暂时读不了", "a database is away")),
@@ -104,7 +108,7 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("enospc", Text("磁盘已满", "the disk is full")),
     ("eacces", Text("目录不可写", "the directory cannot be written")),
 )
-SAYS_ALL = frozenset({"done", "paused", "withdrawn", "deadline_moved", "next_step_took_over", "no_address"})
+SAYS_ALL = frozenset({"done", "paused", "withdrawn", "deadline_moved", "next_step_took_over", "no_address", "transferred", "restricted"})
 AGES = ((172_800, 86_400, "天", "d"), (3_600, 3_600, "小时", "h"), (60, 60, "分钟", "min"))  # from how many seconds on
 _CODE = re.compile(r"[A-Za-z0-9_:]+")
 _MILESTONE = re.compile(r"\b[a-z]+(?:_[a-z]+)*_at\b")
@@ -286,7 +290,7 @@ def rung_of_key(key: str) -> tuple[str, str]:
     parts = [unquote(part) for part in key.split("/")]
     if len(parts) != KEY_PARTS:
         return "", ""
-    return parts[1], parts[4] if parts[5] in {"", "0"} else f"{parts[4]}#{parts[5]}"
+    return parts[2], parts[5] if parts[6] in {"", "0"} else f"{parts[5]}#{parts[6]}"
 
 
 def _is(beginning: str, code: str) -> bool:

@@ -571,7 +571,7 @@ def _is_html(name: str | None) -> bool:
 SAMPLE_OFFICIAL = Official("S1", "承办人甲一", "甲科", {"sms": "+8613800000001", "email": "s1@example.com"})
 SAMPLE_DUE = datetime(2026, 10, 8, 15, 59, 59, 999999, UTC)  # 24:00 in Shanghai
 SAMPLE_NOTICE = Notice(
-    key="XF202609170012/notify//1/remind/0/S1/sms",
+    key="XF202609170012/xinfang/notify//1/remind/0/S1/sms",
     case_key="XF202609170012",
     policy="xinfang",
     limit="notify",

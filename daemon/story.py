@@ -82,7 +82,7 @@ class Story:
             return self._of_delivery(row.kind, body)
         if row.kind in ORDERS:
             return self._of_order(row.kind, body)
-        if row.kind in {"decided", "fell_upward"}:
+        if row.kind in {"decided", "fell_upward", "passed_on"}:
             return self._of_decision(body)
         return self._sentence(row.kind, body)
 
@@ -90,7 +90,7 @@ class Story:
         """Every recorded reason why somebody got nothing, or another in his place, with its row."""
         for row in rows:
             body = cast("Mapping[str, Any]", row.body)
-            if row.kind in {"decided", "fell_upward"}:
+            if row.kind in {"decided", "fell_upward", "passed_on"}:
                 yield from ((row, reason) for reason in body.get("reasons", ()) if reason.get("why") in HELD)
 
     def reason(self, reason: Mapping[str, Any]) -> str:
@@ -173,7 +173,7 @@ class Story:
 
     def _brief_sentence(self, row: LedgerRow) -> str:
         body = cast("Mapping[str, Any]", row.body)
-        if row.kind in {"decided", "fell_upward"}:
+        if row.kind in {"decided", "fell_upward", "passed_on"}:
             return self._with_reasons("", body, SAID_BY_WHAT_WENT_OUT)
         return self._of_order(row.kind, body) if row.kind in ORDERS else self._sentence(row.kind, body)
 

@@ -44,7 +44,7 @@ def notice(
         "role_title": "首办责任人",
     }
     return Notice(
-        key="XF202609170012/notify//1/remind/0/o1/sms",
+        key="XF202609170012/xinfang/notify//1/remind/0/o1/sms",
         case_key="XF202609170012",
         policy="xinfang",
         limit="notify",

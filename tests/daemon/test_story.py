@@ -13,13 +13,14 @@ from daemon.settings import load
 from daemon.store.values import LedgerRow
 from daemon.story import Story
 from policies.model import Directory, Notice, OfficeUnit, Official, Why
+from support.invented_office import at, decide
 
 if TYPE_CHECKING:
     from policies.text import Language
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "duban.yaml"
 AT = datetime(2026, 9, 14, 2, 15, tzinfo=UTC)
-KEY = "X1/notify//1/urge/1/P1/sms"
+KEY = "X1/office/notify//1/urge/1/P1/sms"
 DIRECTORY = Directory(
     officials={"P1": Official("P1", "承办人甲一", "U1"), "P2": Official("P2", "科长乙", "U1")},
     units={"U1": OfficeUnit("U1", "办信科"), "15": OfficeUnit("15", "甲科")},
@@ -155,3 +156,9 @@ def test_ages(seconds: int, zh: str, en: str) -> None:
     """In the unit a person would use."""
     assert names().ago(AT - timedelta(seconds=seconds), AT) == zh
     assert names("en").ago(AT - timedelta(seconds=seconds), AT) == en
+
+
+def test_a_key_as_the_policies_write_it_is_understood() -> None:
+    """The limit and the step of a message are read from the key that a real decision gave it."""
+    key = decide(at("2026-09-16 10:00")).notices[0].key
+    assert rung_of_key(key) == ("notify", "assigned")
