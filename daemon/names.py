@@ -108,7 +108,9 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("enospc", Text("磁盘已满", "the disk is full")),
     ("eacces", Text("目录不可写", "the directory cannot be written")),
 )
-SAYS_ALL = frozenset({"done", "paused", "withdrawn", "deadline_moved", "next_step_took_over", "no_address", "transferred", "restricted"})
+SAYS_ALL = frozenset(
+    {"done", "paused", "withdrawn", "deadline_moved", "next_step_took_over", "no_address", "transferred", "restricted"}
+)
 AGES = ((172_800, 86_400, "天", "d"), (3_600, 3_600, "小时", "h"), (60, 60, "分钟", "min"))  # from how many seconds on
 _CODE = re.compile(r"[A-Za-z0-9_:]+")
 _MILESTONE = re.compile(r"\b[a-z]+(?:_[a-z]+)*_at\b")
