@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
+CANNOT_ASK = "cannot_ask"  # the code of OutcomeUnknown where `lookup` can never answer
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One rendered message for one recipient.
@@ -102,7 +105,7 @@ class Channel(Protocol):
         """Ask the provider whether it has a message with this key: its receipt, or None for certainly not.
 
         Raises:
-            OutcomeUnknown: the provider cannot be asked, or did not answer.
+            OutcomeUnknown: the provider did not answer; with the code CANNOT_ASK, it never can.
         """
         ...
 

@@ -237,7 +237,7 @@ class Engine:
         self, case: Case, print_: str, known: StoredCase | None, old: Sequence[StoredObligation], now: datetime
     ) -> CaseChange:
         counted = obligations_of(self.rules.policies, case, self.rules.calendars, now, self.rules.default_calendar)
-        first = first_handler_of(self.rules.policies, case)
+        first = first_handler_of(self.rules.policies, case, self.rules.calendars, self.rules.default_calendar)
         before = {(o.obligation.policy, o.obligation.limit, o.obligation.instance): o for o in old}
         changes: list[ObligationChange] = []
         events: list[Event] = []

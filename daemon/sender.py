@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from channels.base import Message, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
+from channels.base import CANNOT_ASK, Message, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
 from daemon import telemetry
 from daemon.engine import POSTPONE
 from daemon.errors import DaemonError
@@ -37,6 +37,7 @@ BATCH = 64  # at most, per loop, unless the channel sends more at the same time
 LOOPS = 2
 AIM = 0.25  # seconds a batch should take: short enough to leave little in doubt, long enough to share a commit
 ASK_AGAIN = timedelta(seconds=30)  # a delivery in doubt is looked into after this long
+ASK_TIMES = 5  # a provider that could be asked but does not answer is asked so often before anything is sent again
 STRANDED_FOR = timedelta(minutes=10)  # long enough for every node to read a new configuration
 LONGEST_WORD = 200  # characters kept of what a provider calls a message or an error
 REST = timedelta(minutes=1)  # a channel that cannot send anything (wrong password) is left alone this long
@@ -280,7 +281,8 @@ class Sender:
     ) -> tuple[list[DeliveryResult], list[tuple[Delivery, Message]]]:
         """Ask the provider about what is in doubt before sending it again.
 
-        It has it: accepted. It certainly has not: sent unmarked. It cannot say: sent again, marked.
+        It has it: accepted. It certainly has not: sent unmarked. It does not answer now: asked again later. It cannot
+        be asked at all, or never answers: sent again, marked.
         """
         results: list[DeliveryResult] = []
         to_send: list[tuple[Delivery, Message]] = []
@@ -293,7 +295,11 @@ class Sender:
             except Exception as error:  # noqa: BLE001 - whatever it says, it is no answer
                 if not isinstance(error, SendError):
                     log.error(telemetry.CHANNEL_BROKE, channel=way.name, problem=type(error).__name__)  # noqa: TRY400
-                to_send.append((delivery, message))
+                code = error.code if isinstance(error, SendError) else "channel_broke"
+                if code == CANNOT_ASK or delivery.attempts > ASK_TIMES:
+                    to_send.append((delivery, message))
+                else:
+                    results.append(result_of(delivery, OutcomeUnknown(code), self._clock.now()))
                 continue
             if receipt is None:
                 certain = dataclasses.replace(delivery, possible_duplicate=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import time
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -107,17 +108,21 @@ def count_terms(limit: Limit, terms: Terms, calendar: Calendar) -> Count:
     return _count(limit, terms.start_at, terms.extension, terms.excluded, calendar)
 
 
-def first_handler_of(policies: PolicySet, case: Case) -> FirstHandler | None:
+def first_handler_of(
+    policies: PolicySet, case: Case, calendars: Mapping[str, Calendar] | None = None, default_calendar: str = "china"
+) -> FirstHandler | None:
     """Who had the case when the freezing milestone was reached; None before that.
 
-    The record of hand-overs decides; where it is silent, the present unit and handler are taken.
+    The record of hand-overs decides; where it is silent, the present unit and handler are taken. A milestone at
+    midnight on the office's clock is a day without a time: the hand-overs of that day come before it.
     """
     policy = next((p for p in policies.policies.values() if all_hold(p.applies_to, case)), None)
     milestone = _first_there(policy.first_handler.freeze_at, case) if policy else None
     if milestone is None:
         return None
     frozen_at = case.milestones[milestone]
-    unit, official = _holder_at(case, frozen_at)
+    calendar = (calendars or {}).get(policy.calendar or default_calendar) if policy else None
+    unit, official = _holder_at(case, frozen_at if calendar is None else _end_of_bare_day(frozen_at, calendar))
     return FirstHandler(case.key, unit, official, frozen_at, milestone)
 
 
@@ -371,6 +376,11 @@ def _excluded(
 
 def _first_there(names: tuple[str, ...], case: Case) -> str | None:
     return next((name for name in names if name in case.milestones), None)
+
+
+def _end_of_bare_day(at: datetime, calendar: Calendar) -> datetime:
+    day = calendar.local_day(at)
+    return calendar.end_of(day) if at == calendar.instant(day, time()) else at
 
 
 def _holder_at(case: Case, at: datetime) -> tuple[str | None, str | None]:

@@ -154,6 +154,21 @@ async def test_a_gateway_that_can_be_asked_is_asked(tmp_path: Path, store_url: s
         assert len(world.texts.messages) == 1
 
 
+async def test_a_gateway_that_does_not_answer_the_question_is_asked_again(tmp_path: Path, store_url: str) -> None:
+    """The gateway has the text but cannot be asked for a minute: nothing is sent twice on the mere suspicion."""
+    async with running_office(tmp_path, store_url, prepare=by_text, lookup=True) as world:
+        world.texts.fail("drop", "503", "503")
+        await world.work()
+        for _ in range(2):
+            world.clock.advance(timedelta(seconds=30))
+            await world.work()
+            assert world.states() == ["assigned h0 in_doubt"]
+        world.clock.advance(timedelta(seconds=30))
+        await world.work()
+        assert world.states() == ["assigned h0 accepted"]
+        assert len(world.texts.messages) == 1
+
+
 async def test_what_the_gateway_certainly_has_not_is_sent_unmarked(tmp_path: Path, store_url: str) -> None:
     """The request was lost: asked, the gateway knows nothing, so the text is sent as if for the first time."""
     async with running_office(tmp_path, store_url, prepare=by_text, lookup=True) as world:

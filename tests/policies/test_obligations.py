@@ -334,6 +334,15 @@ def test_later_transfer_does_not_change_the_first_handler() -> None:
     assert (first.unit, first.official) == ("B", None)
 
 
+def test_a_freeze_told_by_its_day_counts_the_hand_over_of_that_day() -> None:
+    """Accepted "on 08-03", handed over that morning: the unit that received it accepted it, not the one that sent it."""
+    that_day = replace(MOVE, at=at("2026-08-03 09:00"))
+    one = case(milestones={"accepted_at": at("2026-08-03 00:00")}, unit="C", handler="clerk2", transfers=(that_day,))
+    first = first_handler_of(policies(FREEZING), one, CALENDARS)
+    assert first is not None
+    assert (first.unit, first.official) == ("C", "clerk2")
+
+
 def test_transfer_before_the_freeze_counts() -> None:
     """Whoever had received the case last when it was accepted is the first handler."""
     early = replace(MOVE, at=at("2026-08-01 10:00"))
