@@ -199,7 +199,15 @@ class Sender:
             raise
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+        """Run it in a thread. A thread cannot be cancelled: it is waited for, or it would claim behind our back."""
+        running = asyncio.get_running_loop().run_in_executor(self._executor, call)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            if not running.cancelled():
+                running.exception()  # it is of no interest any more
+            raise
 
     # --- one batch -------------------------------------------------------------------------------------
 

@@ -335,7 +335,7 @@ def test_later_transfer_does_not_change_the_first_handler() -> None:
 
 
 def test_a_freeze_told_by_its_day_counts_the_hand_over_of_that_day() -> None:
-    """Accepted "on 08-03", handed over that morning: the unit that received it accepted it, not the one that sent it."""
+    """Accepted "on 08-03", handed over that morning: who received it accepted it, not who sent it."""
     that_day = replace(MOVE, at=at("2026-08-03 09:00"))
     one = case(milestones={"accepted_at": at("2026-08-03 00:00")}, unit="C", handler="clerk2", transfers=(that_day,))
     first = first_handler_of(policies(FREEZING), one, CALENDARS)
