@@ -105,6 +105,8 @@ class Engine:
         self.source_away_since: datetime | None = None
         remembered = store.directory()
         self.directory: Directory = remembered[0] if remembered else Directory()
+        self._applied: str | None = None  # the mark of the rules this worker has counted everything by
+        self.overtaken = False  # another node has put other rules in force since: this one decides nothing
         self._broke_off = False  # a tick ended in the middle: what it had claimed is still held
         self._just_taken: frozenset[str] = frozenset()  # cases whose facts the last tick took over
 
@@ -134,7 +136,12 @@ class Engine:
     def _sync(self, now: datetime, *, full: bool) -> Iterator[SyncReport | None]:
         self._take_directory(now)
         mark = self.rules.mark(now)
+        if self._is_overtaken(mark):
+            yield SyncReport(0, 0, 0, 0)
+            return
         rules_changed = self.store.bookmark("rules") != mark
+        if rules_changed:
+            self.store.set_bookmark("rules_begun", mark)
         watermark = None if full or rules_changed else self.store.bookmark("cases")
         whole = watermark is None
         read = changed = 0
@@ -155,7 +162,20 @@ class Engine:
         gone = self._notice_deletions(now) if whole else 0
         if rules_changed:
             self.store.set_bookmark("rules", mark)
+        self._applied = mark
         yield SyncReport(read, changed, gone, len(bad))
+
+    def _is_overtaken(self, mark: str) -> bool:
+        """Whether another node has begun to count by other rules after this one had: the newest configuration counts.
+
+        Two nodes with different rules would move every limit to and fro, and remind again each time.
+        """
+        begun = self.store.bookmark("rules_begun")
+        overtaken = self._applied == mark and begun is not None and begun != mark
+        if overtaken and not self.overtaken:
+            log.error(telemetry.RULES_DIFFER, in_force=begun, ours=mark)
+        self.overtaken = overtaken
+        return overtaken
 
     def _take_directory(self, now: datetime) -> None:
         directory, bad = self.source.read_directory()
@@ -338,8 +358,10 @@ class Engine:
     def tick(self, now: datetime, limit: int = 500) -> int:
         """Evaluate one batch of what is due; returns how many obligations were looked at.
 
-        What an error leaves claimed is given back by the next call.
+        What an error leaves claimed is given back by the next call. Nothing is decided by rules another node replaced.
         """
+        if self.overtaken:
+            return 0
         if self._broke_off:
             self.store.give_back(self.epoch)
             self._broke_off = False

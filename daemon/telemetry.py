@@ -42,6 +42,7 @@ SCHEDULER_STUMBLED = "scheduler.stumbled"
 AUDIT_BROKEN = "audit.broken"
 TOOK_OVER = "worker.took_over"  # from a worker of this machine that crashed
 SOURCE_AWAY = "source.away"  # the shared database does not answer; what is known goes on
+RULES_DIFFER = "sync.rules_differ"  # another node runs a newer configuration: reload this one
 SET_ASIDE = "sync.set_aside"  # a case whose limits cannot be counted; the rest went on
 POSTPONED = "tick.postponed"  # evaluating one obligation threw; the rest went on
 NOT_RENDERED = "delivery.not_rendered"

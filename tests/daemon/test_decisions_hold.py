@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ from daemon.errors import SourceUnavailable
 from daemon.source import Source
 from daemon.wiring import rules_of
 from policies.model import ObligationState
-from support.running_office import Running, running_office
+from support.running_office import Running, at, running_office
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator
@@ -193,3 +194,27 @@ def run(store_url: str, statement: str) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql(statement)
     engine.dispose()
+
+
+async def test_a_node_with_old_rules_does_not_take_back_the_new_ones(tmp_path: Path, store_url: str) -> None:
+    """Two nodes, one already reloaded: limits do not jump to and fro, nobody is reminded again and again."""
+    async with running_office(tmp_path, store_url) as world:
+        await world.live_until("2026-09-28 09:00")  # reminded under fifteen days
+        world.collect()
+        world.office.change("policies/office.yaml", "within: 15 日", "within: 30 日")
+        second = await world.another_node()
+        try:
+            for _ in range(3):
+                world.clock.advance(timedelta(minutes=1))
+                for node in (second, world.node):
+                    await node.sync()
+                    await node.pump_until_idle()
+            assert world.collect() == []
+            assert world.story().count("moved") == 1
+            assert world.obligation().legal_due_at == at("2026-10-16 23:59:59.999999")
+            await second.tick()
+            assert await world.node.pump_until_idle() == 0
+            await world.reload()
+            assert await world.work("2026-10-13 09:00")  # with the new rules it decides again
+        finally:
+            await second.close()
