@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -115,7 +116,8 @@ def encode_case(case: Case) -> str:
         facts["restricted"] = True
     if not case.open:
         facts["closed"] = True
-    return encode(facts)
+    finite = all(isfinite(value) for value in case.fields.values() if type(value) is float)
+    return encode(facts) if finite else _slow_encoder.encode(facts)  # orjson would write null
 
 
 def decode_case(text: str) -> Case:
