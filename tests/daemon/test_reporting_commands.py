@@ -31,7 +31,7 @@ CASE = "XF00000000"
 def office(tmp_path: Path) -> Office:
     """Two cases that arrived yesterday, read and decided by a real node; nothing was sent."""
     arrived = (datetime.now(ZoneInfo("Asia/Shanghai")) - timedelta(days=1)).replace(tzinfo=None, microsecond=0)
-    built = build_office(tmp_path / "office", cases=2, arrived=arrived)
+    built = build_office(tmp_path / "office", cases=2, arrived=arrived, calendar="weekdays")
     configuration = load(built.configuration)
     Store.migrate(configuration.settings.store.url)
 

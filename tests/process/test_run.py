@@ -23,7 +23,14 @@ def office(tmp_path: Path) -> Iterator[Office]:
     """Three cases that arrived yesterday, migrated tables, a mail sink and an SMS gateway."""
     arrived = datetime.now().replace(microsecond=0) - timedelta(days=1)  # noqa: DTZ005 - the platform writes local time
     with servers(tmp_path) as (smtp_port, sms_port):
-        built = build_office(tmp_path / "office", cases=3, arrived=arrived, smtp_port=smtp_port, sms_port=sms_port)
+        built = build_office(
+            tmp_path / "office",
+            cases=3,
+            arrived=arrived,
+            smtp_port=smtp_port,
+            sms_port=sms_port,
+            calendar="weekdays",
+        )
         migrated = duban("migrate", "-c", built.configuration)
         assert migrated.returncode == 0, migrated.stderr
         yield built

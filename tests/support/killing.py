@@ -168,6 +168,7 @@ def run_trial(folder: Path, store_url: str, trial: Trial, say: Callable[[str], N
             smtp_port=smtp_port,
             sms_port=sms_port,
             store_url=store_url,
+            calendar="weekdays",
         )
         migrated = duban("migrate", "-c", office.configuration)
         assert migrated.returncode == 0, migrated.stderr

@@ -70,8 +70,10 @@ ladders:
       - {at: due + 1 工作日 09:00, to: [deputy_leader], cc: [section_head], say: urge}
 """
 
+WEEKDAYS = "base: none\nzone: Asia/Shanghai\nhours: {mon-fri: 08:30-17:30}\n"
+
 MAIN = """
-office: {{name: 某市信访局, signature: 某市信访局, time_zone: Asia/Shanghai, calendar: china}}
+office: {{name: 某市信访局, signature: 某市信访局, time_zone: Asia/Shanghai, calendar: {calendar}}}
 store: {{url: "{store}"}}
 source: source.yaml
 policies: policies
@@ -130,14 +132,25 @@ class Office:
 
 
 def build_office(
-    folder: Path, *, cases: int, arrived: datetime, smtp_port: int = 25, sms_port: int = 80, store_url: str = ""
+    folder: Path,
+    *,
+    cases: int,
+    arrived: datetime,
+    smtp_port: int = 25,
+    sms_port: int = 80,
+    store_url: str = "",
+    calendar: str = "china",
 ) -> Office:
-    """Write the database with so many open cases that arrived at `arrived` (local time), and the configuration."""
+    """Write the database with so many open cases that arrived at `arrived` (local time), and the configuration.
+
+    With the real clock use `calendar="weekdays"`: the Chinese one asks for next year's holidays on some Mondays.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "shared.db"
     _fill(database, cases, arrived)
     (folder / "policies").mkdir()
     (folder / "calendars").mkdir()
+    (folder / "calendars" / "weekdays.yaml").write_text(WEEKDAYS, encoding="utf-8")
     (folder / "policies" / "office.yaml").write_text(textwrap.dedent(POLICY), encoding="utf-8")
     (folder / "source.yaml").write_text(MAPPING.format(database=database), encoding="utf-8")
     configuration = folder / "duban.yaml"
@@ -147,6 +160,7 @@ def build_office(
             templates=SHIPPED_TEMPLATES,
             smtp_port=smtp_port,
             sms_port=sms_port,
+            calendar=calendar,
         ),
         encoding="utf-8",
     )
