@@ -35,7 +35,7 @@ lint: setup ## 格式、静态检查、类型、依赖方向、拼写 / format, 
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/codespell --skip '*.csv,*.lock' $(CODE) config docs systemd scripts README.md CHANGELOG.md
+	$(BIN)/codespell $(CODE) config docs systemd scripts README.md CHANGELOG.md
 
 format: setup ## 整理格式 / format the code
 	$(BIN)/ruff format $(CODE)
