@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Everything that is written in Python.
 CODE := policies channels daemon tests benchmarks
 
-.PHONY: help setup demo run test check lint format bench wheel clean
+.PHONY: help setup demo run test check lint format explore bench wheel clean
 
 help: ## 显示这份说明 / show this help
 	@echo 'duban 督办'
@@ -40,6 +40,9 @@ lint: setup ## 格式、静态检查、类型、依赖方向、拼写 / format, 
 format: setup ## 整理格式 / format the code
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
+
+explore: setup ## 用新的随机样例检验各项不变量 / look for new examples that break a property
+	@HYPOTHESIS_PROFILE=explore $(BIN)/pytest -n auto tests/policies tests/channels/test_mime.py tests/contracts/test_store_codec.py
 
 bench: setup ## 性能测量 / measure
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

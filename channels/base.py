@@ -34,11 +34,11 @@ class Message:
 
     key: str
     to: str = field(repr=False)
-    text: str
+    text: str = field(repr=False)
     at: datetime
-    to_name: str = ""
-    subject: str = ""
-    html: str = ""
+    to_name: str = field(default="", repr=False)
+    subject: str = field(default="", repr=False)
+    html: str = field(default="", repr=False)
     possible_duplicate: bool = False
     params: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 

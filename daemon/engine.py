@@ -41,6 +41,7 @@ POSTPONE = timedelta(minutes=10)  # a row that throws is looked at again this mu
 TRUSTED_FOR = timedelta(minutes=2)  # facts re-read this recently are not read again before sending
 SUSPICIOUS = 20  # this many cases asked for and none there: the source is broken, not empty
 PAGE = 1000
+MANY = 10_000  # more deliveries than any case has
 GONE = ""  # the fingerprint of a case that left the source: if it comes back, it is taken over whatever it says
 
 
@@ -518,10 +519,14 @@ class Engine:
     def fall_upward(self, failed: Delivery, now: datetime) -> int:
         """A notice that cannot be delivered goes to the next person up; returns how many notices that made.
 
-        Idempotent by the notice key: it is called before the failure is recorded, so that a crash between the two
-        loses nothing.
+        As long as another channel has reached that person or still may, nobody else is told. Idempotent by the notice
+        key: it is called before the failure is recorded, so that a crash between the two loses nothing.
         """
         notice = failed.notice
+        if any(_same_message(other, failed) for other in self.store.deliveries(case_key=notice.case_key, limit=MANY)):
+            event = Event(notice.case_key, "other_channel", now, {"notice": notice.key, "limit": notice.limit})
+            self.store.append([event])
+            return 0
         rule = self.rules.limit(notice.policy, notice.limit)
         stored = self.store.cases([notice.case_key]).get(notice.case_key)
         mine = [o for o in self.store.obligations_of([notice.case_key]).get(notice.case_key, []) if _is_of(notice, o)]
@@ -551,6 +556,20 @@ def fingerprint(case: Case, now: datetime) -> str:
     ahead = sorted(name for name, at in case.milestones.items() if at > now)
     ahead += sorted(f"pause {pause.seq}" for pause in case.pauses if pause.from_at > now)
     return hashlib.sha256("\n".join((encode_case(case), *ahead)).encode()).hexdigest()
+
+
+def _same_message(other: Delivery, failed: Delivery) -> bool:
+    """Whether this is the same message to the same person over another channel, and it arrived or still may.
+
+    One that is being sent at this moment does not count: it may fail too, and then each would rely on the other.
+    """
+    mine, his = failed.notice, other.notice
+    return (
+        other.state not in {DeliveryState.FAILED, DeliveryState.CANCELLED, DeliveryState.SENDING}
+        and his.channel != mine.channel
+        and (his.policy, his.limit, his.instance, his.deadline_version, his.step, his.repeat, his.person)
+        == (mine.policy, mine.limit, mine.instance, mine.deadline_version, mine.step, mine.repeat, mine.person)
+    )
 
 
 def _has_people(directory: Directory) -> bool:

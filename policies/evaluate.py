@@ -8,7 +8,7 @@ prose.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import time
+from datetime import time, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from policies.model import Case, Directory, FirstHandler, Ladder, Lights, Limit, Obligation, Policy, Scalar, Step
 
 START = "start"
+STILL_ON_TIME = timedelta(hours=1)  # a step looked at a little late, in the rush of nine o'clock, is no missed one
 DUE = "due"
 UNACKNOWLEDGED = "unacknowledged"
 
@@ -113,8 +114,8 @@ def evaluate(
     due, later, reasons = _sorted_out(rungs, history, setting)
     if due:
         at = due[-1].at
-        firing = [rung for rung in due if rung.at == at]
-        missed = tuple(rung for rung in due if rung.at != at)
+        firing = [rung for rung in due if rung.at == at or now - rung.at <= STILL_ON_TIME]
+        missed = tuple(rung for rung in due if rung not in firing)
         reasons += [_missed(rung, at, calendar) for rung in missed]
         notices, told = _speak(setting, firing, missed, later[0].at if later else None, light)
         reasons += told

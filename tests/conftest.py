@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 
 from daemon.store import Store
 from support.servers import DatabaseServer, SharedServer
@@ -16,6 +17,11 @@ from support.servers import DatabaseServer, SharedServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# The same examples in every run, so that a test that passed passes again; `make explore` looks for new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import email.policy
+import re
 from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from email.parser import BytesParser
@@ -68,15 +69,19 @@ def test_every_name_is_read_back(name: str) -> None:
 ONE_WORD = (PRINTABLE | MIXED).filter(lambda name: len(name.encode()) <= 39)
 
 
+def _one_space(name: str) -> str:
+    return re.sub(r"\s+", " ", name)
+
+
 @given(subject=PRINTABLE | MIXED, name=ONE_WORD, own_name=ONE_WORD)
 def test_names_and_subject_are_read_back_by_the_strict_parser(subject: str, name: str, own_name: str) -> None:
-    """The strict parser finds subject, both names and both addresses exactly, and no defect."""
+    """The strict parser finds subject, both names (it joins runs of white space) and both addresses, and no defect."""
     built = frame(**{"from": {"name": own_name, "address": "duban@example.com"}})
     mail = read(built.build(message(subject=subject, to_name=name)).content)
     assert mail["Subject"] == subject
     (to,), (sender,) = mail["To"].addresses, mail["From"].addresses
-    assert (to.display_name, to.addr_spec) == (name, "reader@example.com")
-    assert (sender.display_name, sender.addr_spec) == (own_name, "duban@example.com")
+    assert (to.display_name, to.addr_spec) == (_one_space(name), "reader@example.com")
+    assert (sender.display_name, sender.addr_spec) == (_one_space(own_name), "duban@example.com")
     assert not mail["To"].defects
     assert not mail["Subject"].defects
 

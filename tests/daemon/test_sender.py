@@ -108,6 +108,16 @@ async def test_a_refused_mail_goes_to_the_next_person_up(tmp_path: Path, store_u
         assert world.story()[-3:] == ["fell_upward", "failed", "sent"]
 
 
+async def test_who_was_reached_over_another_channel_was_reached(tmp_path: Path, store_url: str) -> None:
+    """The mail arrived; the text message that fails for good later tells nobody else, and the ledger says why."""
+    async with running_office(tmp_path, store_url) as world:
+        world.texts.fail("503", "400")
+        await world.live_until("2026-09-16 10:30")
+        assert sorted(world.states()) == ["assigned h0 accepted", "assigned h0 failed"]
+        assert "other_channel" in world.story()
+        assert "fell_upward" not in world.story()
+
+
 async def test_when_nobody_can_be_reached_the_failure_ends_with_the_administrator(
     tmp_path: Path, store_url: str
 ) -> None:

@@ -132,7 +132,7 @@ def durations(draw: st.DrawFn) -> Duration:
     unit = draw(st.sampled_from(Unit))
     whole = st.integers(-LONGEST[unit], LONGEST[unit])
     if unit in {Unit.HOUR, Unit.WORKHOUR}:
-        return Duration(Fraction(draw(st.integers(-500_000, 500_000)), draw(st.sampled_from([1, 2, 60, 100]))), unit)
+        return Duration(Fraction(draw(whole), draw(st.sampled_from([1, 2, 60, 100]))), unit)
     return Duration(Fraction(draw(whole)), unit)
 
 

@@ -252,6 +252,22 @@ def test_a_kind_means_the_first_channel_of_that_kind() -> None:
     assert told(plan) == [("assigned", "clerk", "relay"), ("assigned", "clerk", "yunmas")]
 
 
+def test_steps_minutes_apart_are_both_said_when_the_look_comes_late() -> None:
+    """In the rush of nine o'clock both steps are looked at a little late: neither is folded into the other."""
+    steps = (
+        step("first", "due - 1 工作日 09:00", "first_handler"),
+        step("second", "due - 1 工作日 09:05", "section_head"),
+    )
+    history = History({"start": at("2026-09-16 16:00")})
+    plan = decide(at("2026-09-30 09:20"), history, rules=with_steps(*steps))
+    assert [(n.step, n.person, n.why) for n in plan.notices] == [
+        ("first", "clerk", Why.DUE),
+        ("second", "head", Why.DUE),
+    ]
+    late = decide(at("2026-09-30 12:00"), history, rules=with_steps(*steps))
+    assert [(n.step, n.person, n.why) for n in late.notices] == [("second", "head", Why.CAUGHT_UP)]
+
+
 def test_one_person_in_two_roles_is_told_once_in_the_higher() -> None:
     """Statement 43: first handler and section head at once: one message, naming the section head."""
     plan = decide(at("2026-10-08 09:00"), History({"start": at("2026-09-16 16:00"), "due": at("2026-09-28 09:00")}))
