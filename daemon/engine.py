@@ -39,7 +39,7 @@ log = telemetry.logger(__name__)
 
 POSTPONE = timedelta(minutes=10)  # a row that throws is looked at again this much later
 TRUSTED_FOR = timedelta(minutes=2)  # facts re-read this recently are not read again before sending
-SUSPICIOUS = 20  # this many cases asked for and none there: the source is broken, not empty
+PAUSED_EVERY = timedelta(hours=1)  # how often cases with a standing clock are read again
 PAGE = 1000
 MANY = 10_000  # more deliveries than any case has
 GONE = ""  # the fingerprint of a case that left the source: if it comes back, it is taken over whatever it says
@@ -108,6 +108,7 @@ class Engine:
         self.directory: Directory = remembered[0] if remembered else Directory()
         self._applied: str | None = None  # the mark of the rules this worker has counted everything by
         self.overtaken = False  # another node has put other rules in force since: this one decides nothing
+        self._paused_seen_at: datetime | None = None
         self._broke_off = False  # a tick ended in the middle: what it had claimed is still held
         self._just_taken: frozenset[str] = frozenset()  # cases whose facts the last tick took over
 
@@ -161,10 +162,22 @@ class Engine:
             yield None
         self._set_aside("cases", bad, fine, now, whole=whole)
         gone = self._notice_deletions(now) if whole else 0
+        yield from self._look_at_paused(now)
         if rules_changed:
             self.store.set_bookmark("rules", mark)
         self._applied = mark
         yield SyncReport(read, changed, gone, len(bad))
+
+    def _look_at_paused(self, now: datetime) -> Iterator[None]:
+        """Re-read the cases whose clock stands still: the end of a pause in a table of its own changes no case row."""
+        if self._paused_seen_at is not None and now - self._paused_seen_at < PAUSED_EVERY:
+            return
+        after = 0
+        while page := self.store.obligations(state="paused", limit=PAGE, after_id=after):
+            self._refresh({stored.obligation.case_key for stored in page}, now)
+            after = page[-1].id
+            yield None
+        self._paused_seen_at = now
 
     def _is_overtaken(self, mark: str) -> bool:
         """Whether another node has begun to count by other rules after this one had: the newest configuration counts.
@@ -326,7 +339,7 @@ class Engine:
         # Ours first: a case another node takes over in between is then missing here, not taken for deleted there.
         there = set(self.source.all_keys())
         gone = [key for key in known if key not in there]
-        if not there and len(known) >= SUSPICIOUS:
+        if known and not there:
             raise SourceUnavailable(
                 Text(
                     "共享数据库里一个案件也没有了，暂不处理。", "the shared database suddenly shows no case; left alone"
@@ -442,7 +455,7 @@ class Engine:
 
     def _reread(self, asked: set[str]) -> tuple[dict[str, Case], tuple[BadRow, ...]]:
         fresh, bad = self.source.reread(asked)
-        if not fresh and not bad and len(asked) >= SUSPICIOUS:
+        if not fresh and not bad and next(self.source.all_keys(), None) is None:
             raise SourceUnavailable(Text("共享数据库突然为空", "the shared database is suddenly empty"))
         return fresh, bad
 

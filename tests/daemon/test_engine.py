@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from support.office import Office
 
 
+# The case is gone, and the table is not empty: that alone would not be believed.
+ANOTHER_INSTEAD = "UPDATE cases SET no = 'another', notified = arrived"
+
+
 @pytest.fixture
 async def world(tmp_path: Path, store_url: str) -> AsyncIterator[Running]:
     """One case that arrived on Wed 2026-09-16 at ten: fifteen days end in the holidays, hence on 10-08."""
@@ -80,7 +84,7 @@ async def test_a_deleted_case_is_withdrawn(world: Running) -> None:
     """After a whole reading a case that is gone is withdrawn, and what waits for it is cancelled."""
     await world.node.sync()
     await world.node.tick()
-    world.execute("DELETE FROM cases")
+    world.execute(ANOTHER_INSTEAD)
     report = await world.node.full_sync()
     assert report.gone == 1
     assert world.obligation().state is ObligationState.WITHDRAWN
@@ -92,7 +96,7 @@ async def test_a_case_that_comes_back_is_taken_back(world: Running) -> None:
     """A row deleted and written again with the same content is supervised again, with a new ladder."""
     await world.work()
     world.execute("CREATE TABLE kept AS SELECT * FROM cases")
-    world.execute("DELETE FROM cases")
+    world.execute(ANOTHER_INSTEAD)
     await world.node.full_sync()
     world.execute("INSERT INTO cases SELECT * FROM kept")
     report = await world.node.full_sync()
@@ -100,16 +104,17 @@ async def test_a_case_that_comes_back_is_taken_back(world: Running) -> None:
     assert (world.obligation().state, world.obligation().deadline_version) == (ObligationState.OPEN, 2)
 
 
-async def test_a_suddenly_empty_source_is_not_believed(tmp_path: Path, store_url: str) -> None:
-    """Thirty cases gone at once is a fault of the source: nothing is withdrawn, and it says so in Chinese."""
-    async with running_office(tmp_path, store_url, cases=30) as world:
+@pytest.mark.parametrize("cases", [1, 30])
+async def test_a_suddenly_empty_source_is_not_believed(tmp_path: Path, store_url: str, cases: int) -> None:
+    """All cases gone at once is a fault of the source: nothing is withdrawn, and it says so in Chinese."""
+    async with running_office(tmp_path, store_url, cases=cases) as world:
         await world.node.sync()
         world.execute("DELETE FROM cases")
         with pytest.raises(SourceUnavailable) as refused:
             await world.node.full_sync()
         assert "一个案件也没有" in refused.value.message.zh
         await world.node.tick()
-        assert world.store.counts()["obligations"] == {"open": 30}
+        assert world.store.counts()["obligations"] == {"open": cases}
 
 
 async def test_rows_that_cannot_be_used_are_listed_until_they_are_mended(world: Running) -> None:
@@ -314,3 +319,22 @@ async def test_two_workers_never_decide_or_send_twice(tmp_path: Path, store_url:
         assert len(received) == 2 * 120 * 4
         assert not any(one.duplicate for one in received)
         assert list(world.store.verify()) == []
+
+
+def with_pauses(office: Office) -> None:
+    """Pauses stand in a table of their own; ending one touches no row of the cases."""
+    office.execute('CREATE TABLE pauses ("no" TEXT, since TEXT, until TEXT)')
+    office.execute("INSERT INTO pauses VALUES ('XF00000000', '2026-09-16 10:00:00', NULL)")
+    mapping = office.folder / "source.yaml"
+    pauses = 'pauses: {table: pauses, case: "no", from: since, to: until}\n'
+    mapping.write_text(mapping.read_text(encoding="utf-8") + pauses, encoding="utf-8")
+
+
+async def test_the_end_of_a_pause_is_noticed_within_the_hour(tmp_path: Path, store_url: str) -> None:
+    """A paused case is read again every hour although its own row does not change: the clock goes on."""
+    async with running_office(tmp_path, store_url, prepare=with_pauses) as world:
+        await world.work()
+        assert world.obligation().state is ObligationState.PAUSED
+        world.execute("UPDATE pauses SET until = '2026-09-18 10:00:00'")
+        await world.work("2026-09-18 10:30")
+        assert world.obligation().state is ObligationState.OPEN

@@ -206,7 +206,7 @@ async def test_a_mail_in_doubt_is_sent_again_and_marked(tmp_path: Path, store_ur
 
 OVERTAKEN = {
     "finished": ("UPDATE cases SET notified = '2026-09-16 10:03:00'", "done"),
-    "deleted": ("DELETE FROM cases", "withdrawn"),
+    "deleted": ("UPDATE cases SET no = 'another', notified = '2026-09-16 10:03:00'", "withdrawn"),
     "extended": (
         "INSERT INTO extensions VALUES ('XF00000000', '2026-09-16 10:02:00', 10, 'principal', '2026-09-16 10:02:00')",
         "deadline_moved",
