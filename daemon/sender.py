@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from channels.base import CANNOT_ASK, Message, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
 from daemon import telemetry
-from daemon.engine import POSTPONE
+from daemon.entries import POSTPONE
 from daemon.errors import DaemonError
 from daemon.render import RenderError
 from daemon.retry import next_attempt_at
@@ -168,13 +168,13 @@ class Sender:
 
     def _record(self, way: WayOut, results: Sequence[DeliveryResult]) -> list[Delivery]:
         """Write the outcomes and claim the next batch in the same commit."""
-        more = 0 if self._stopping or self.engine.overtaken else self._paces[way.name].batch
+        more = 0 if self._stopping or self.engine.intake.overtaken else self._paces[way.name].batch
         return self.engine.store.record(self.engine.epoch, results, self._clock.now(), more, [way.name])
 
     async def _fail_stranded(self) -> int:
         """What has long waited for a channel that is configured no more fails, and goes to the next person up."""
         now, last = self._clock.now(), self._looked_for_stranded_at
-        if self._stopping or self.engine.overtaken or (last is not None and last <= now < last + REST):
+        if self._stopping or self.engine.intake.overtaken or (last is not None and last <= now < last + REST):
             return 0
         store, epoch = self.engine.store, self.engine.epoch
         gone = await self._in_thread(lambda: store.stranded(self.ways, now - STRANDED_FOR))

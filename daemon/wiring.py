@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from channels.base import PermanentFailure
 from daemon import alerts, telemetry
-from daemon.engine import Engine, Rules, SyncReport
+from daemon.engine import Engine
 from daemon.errors import SettingsError, SourceUnavailable
 from daemon.render import Renderer
+from daemon.rules import Rules
 from daemon.sender import Sender, WayOut
 from daemon.source.database import DatabaseSource
 from daemon.store import Store
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from daemon.alerts import Trouble
     from daemon.clock import Clock
+    from daemon.intake import SyncReport
     from daemon.settings import Configuration
     from daemon.store.values import Audit
 
@@ -177,7 +179,7 @@ class Node:
         if not self._read_only:
             await self._in_thread(self.source.require_read_only)
             self._read_only = True
-        steps = self._engine.sync_in_steps(self.clock.now(), full=full)
+        steps = self._engine.intake.sync_in_steps(self.clock.now(), full=full)
         report: SyncReport | None = None
         while report is None:
             report = await self._in_thread(partial(next, steps))
@@ -233,7 +235,7 @@ class Node:
     def _troubles(self, proof: Audit, now: datetime) -> list[Trouble]:
         zone = self.configuration.zone
         found: list[Trouble] = []
-        since = self._engine.source_away_since
+        since = self._engine.intake.away_since
         if since is not None and now - since >= ALARM_AFTER:
             found.append(alerts.source_away(f"{since.astimezone(zone):%Y-%m-%d %H:%M}"))
         if proof.unaccounted:
@@ -282,7 +284,7 @@ class Node:
         old_sender, old_stack = self._sender, self._stack
         if old_sender is not None:
             sender.follow(old_sender)
-        self._engine.rules, self.configuration = rules, configuration
+        self._engine.intake.rules, self.configuration = rules, configuration
         self._sender, self._stack = sender, stack
         if old_sender is not None:
             old_sender.stop()

@@ -1,0 +1,390 @@
+"""The way in: read what changed in the shared database, count it, keep it. Blocking; called from a thread.
+
+    sync:     rows changed -> Case -> Obligation -> store, page by page
+    refresh:  a second look at some cases, just before something is decided or sent about them
+
+Nothing is decided here; who is told what is the engine's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from daemon import telemetry
+from daemon.entries import about, gist, reason_body, told_of, withdrawn
+from daemon.errors import DaemonError, SourceUnavailable
+from daemon.source import BadRow
+from daemon.store.codec import encode_case
+from daemon.store.values import CaseChange, DeliveryState, Event, ObligationChange, SetAside, StoredCase
+from policies.evaluate import evaluate
+from policies.model import Case, Directory, History, ObligationState, Why
+from policies.obligations import first_handler_of, obligations_of, revise
+from policies.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from daemon.rules import Rules
+    from daemon.source import Source
+    from daemon.store import Store
+    from daemon.store.values import StoredObligation
+    from policies.model import FirstHandler, Ladder, Limit, Obligation, Policy
+
+log = telemetry.logger(__name__)
+
+PAUSED_EVERY = timedelta(hours=1)  # how often cases with a standing clock are read again
+PAGE = 1000
+GONE = ""  # the fingerprint of a case that left the source: if it comes back, it is taken over whatever it says
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a second look at some cases showed, by case key."""
+
+    moved: frozenset[str] = frozenset()  # other facts than we knew, or gone: taken over, to be looked at again
+    uncountable: Mapping[str, str] = field(default_factory=dict[str, str])  # other facts, which cannot be counted: why
+    read: Mapping[str, Case] = field(default_factory=dict[str, Case])  # the facts as they are now, by fingerprint
+    away: bool = False  # nobody answered: the last known facts hold
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What one sync found."""
+
+    read: int
+    changed: int
+    gone: int
+    set_aside: int
+
+
+class Intake:
+    """What one worker knows of the shared database, and how it takes over the rest."""
+
+    def __init__(self, store: Store, source: Source, rules: Rules) -> None:
+        self.store = store
+        self.source = source
+        self.rules = rules
+        self.away_since: datetime | None = None
+        remembered = store.directory()
+        self.directory: Directory = remembered[0] if remembered else Directory()
+        self.overtaken = False  # another node has put other rules in force since: this one decides nothing
+        self._applied: str | None = None  # the mark of the rules this worker has counted everything by
+        self._paused_seen_at: datetime | None = None
+
+    def sync(self, now: datetime, *, full: bool = False) -> SyncReport:
+        """Take over what changed in the shared database; everything when `full` or when the rules changed.
+
+        Raises:
+            SourceUnavailable: enforcement goes on with what is known.
+        """
+        steps = self.sync_in_steps(now, full=full)
+        while (report := next(steps)) is None:
+            pass
+        return report
+
+    def sync_in_steps(self, now: datetime, *, full: bool = False) -> Iterator[SyncReport | None]:
+        """The same page by page, so that other work may come between: None after each page, the report at the end."""
+        try:
+            for step in self._sync(now, full=full):
+                self.away_since = None
+                yield step
+        except SourceUnavailable:
+            self.away_since = self.away_since or now
+            raise
+
+    def _sync(self, now: datetime, *, full: bool) -> Iterator[SyncReport | None]:
+        self._take_directory(now)
+        mark = self.rules.mark(now)
+        if self._is_overtaken(mark):
+            yield SyncReport(0, 0, 0, 0)
+            return
+        rules_changed = self.store.bookmark("rules") != mark
+        if rules_changed:
+            self.store.set_bookmark("rules_begun", mark)
+        watermark = None if full or rules_changed else self.store.bookmark("cases")
+        whole = watermark is None
+        read = changed = 0
+        bad: list[BadRow] = []
+        fine: set[str] = set()
+        for page in self.source.changed_since(watermark, PAGE):
+            taken, uncountable = self._take(page.cases, now, recount=rules_changed)
+            changed += taken
+            read += len(page.cases)
+            bad.extend((*page.bad, *uncountable))
+            if not whole:
+                fine.update(case.key for case in page.cases)
+                fine.difference_update(row.row for row in uncountable)
+            if page.watermark is not None:
+                self.store.set_bookmark("cases", page.watermark)
+            yield None
+        self._set_aside("cases", bad, fine, now, whole=whole)
+        gone = self._notice_deletions(now) if whole else 0
+        yield from self._look_at_paused(now)
+        if rules_changed:
+            self.store.set_bookmark("rules", mark)
+        self._applied = mark
+        yield SyncReport(read, changed, gone, len(bad))
+
+    def _look_at_paused(self, now: datetime) -> Iterator[None]:
+        """Re-read the cases whose clock stands still: the end of a pause in a table of its own changes no case row."""
+        if self._paused_seen_at is not None and now - self._paused_seen_at < PAUSED_EVERY:
+            return
+        after = 0
+        while page := self.store.obligations(state="paused", limit=PAGE, after_id=after):
+            self.refresh({stored.obligation.case_key for stored in page}, now)
+            after = page[-1].id
+            yield None
+        self._paused_seen_at = now
+
+    def _is_overtaken(self, mark: str) -> bool:
+        """Whether another node has begun to count by other rules after this one had: the newest configuration counts.
+
+        Two nodes with different rules would move every limit to and fro, and remind again each time.
+        """
+        begun = self.store.bookmark("rules_begun")
+        overtaken = self._applied == mark and begun is not None and begun != mark
+        if overtaken and not self.overtaken:
+            log.error(telemetry.RULES_DIFFER, in_force=begun, ours=mark)
+        self.overtaken = overtaken
+        return overtaken
+
+    def _take_directory(self, now: datetime) -> None:
+        directory, bad = self.source.read_directory()
+        if _has_people(self.directory) and not _has_people(directory):
+            zh, en = (
+                "共享数据库里一个人员也没有了，暂不采用。",
+                "the shared database suddenly shows no people; left alone",
+            )
+            raise SourceUnavailable(Text(zh, en))
+        if directory != self.directory:
+            self.store.save_directory(directory, now)
+            self.directory = directory
+        self._set_aside("directory", bad, set(), now, whole=True)
+
+    def _set_aside(self, entity: str, bad: Iterable[BadRow], fine: set[str], now: datetime, *, whole: bool) -> None:
+        reasons: dict[str, dict[str, None]] = {}
+        for row in bad:
+            reasons.setdefault(row.row, {})[row.reason] = None
+        rows = {row: SetAside(entity, row, "；".join(why), now) for row, why in reasons.items()}
+        if not whole:
+            if not rows and not fine:
+                return
+            for old in self.store.rows_set_aside():
+                if old.entity == entity and old.row not in fine:
+                    rows.setdefault(old.row, old)
+        self.store.set_aside(list(rows.values()), entity, now)
+
+    def _take(self, cases: Sequence[Case], now: datetime, *, recount: bool = False) -> tuple[int, list[BadRow]]:
+        """Count the obligations of the cases whose facts changed.
+
+        Returns how many cases that were, and those that cannot be counted: set aside, they do not stop the others.
+        """
+        if not cases:
+            return 0, []
+        by_key = {case.key: case for case in cases}
+        known = self.store.cases(by_key)
+        prints = {key: fingerprint(case, now) for key, case in by_key.items()}
+        changed = [key for key in by_key if recount or key not in known or known[key].fingerprint != prints[key]]
+        if not changed:
+            return 0, []
+        obligations = self.store.obligations_of(changed)
+        changes: list[CaseChange] = []
+        bad: list[BadRow] = []
+        for key in changed:
+            try:
+                changes.append(self._change(by_key[key], prints[key], known.get(key), obligations.get(key, []), now))
+            except Exception as error:  # noqa: BLE001 - one poisonous case must not stop the others; it is listed
+                bad.append(BadRow("cases", key, f"无法计算期限：{type(error).__name__}: {error}"))
+                log.warning(telemetry.SET_ASIDE, case=key, problem=f"{type(error).__name__}: {error}")
+        refused = self._save(changes, now)
+        for key in changed:
+            if by_key[key].restricted and key in known and not known[key].case.restricted:
+                self._silence(key, now)
+        return len(changes) - len(refused), [*bad, *refused]
+
+    def _silence(self, key: str, now: datetime) -> None:
+        """A case that has become restricted: nothing decided before goes out."""
+        waiting = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RETRYING, DeliveryState.IN_DOUBT)
+        after = 0
+        while page := self.store.deliveries(states=waiting, case_key=key, after_id=after):
+            self.store.cancel([one.notice.key for one in page], Why.RESTRICTED.value, now)
+            after = page[-1].id
+
+    def _save(self, changes: Sequence[CaseChange], now: datetime) -> list[BadRow]:
+        """Write all at once; if the store refuses the page, one by one. Returns those it will not take."""
+        try:
+            self.store.save_cases(changes, now)
+        except DaemonError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one value the store cannot hold must not stop the others
+            if len(changes) > 1:
+                return [row for change in changes for row in self._save([change], now)]
+            key = changes[0].stored.case.key
+            log.warning(telemetry.SET_ASIDE, case=key, problem=named(error))
+            return [BadRow("cases", key, f"自有数据库不接受：{named(error)}")]
+        return []
+
+    def _change(
+        self, case: Case, print_: str, known: StoredCase | None, old: Sequence[StoredObligation], now: datetime
+    ) -> CaseChange:
+        counted = obligations_of(self.rules.policies, case, self.rules.calendars, now, self.rules.default_calendar)
+        first = first_handler_of(self.rules.policies, case, self.rules.calendars, self.rules.default_calendar)
+        before = {(o.obligation.policy, o.obligation.limit, o.obligation.instance): o for o in old}
+        changes: list[ObligationChange] = []
+        events: list[Event] = []
+        if known is None:
+            events.append(Event(case.key, "seen", now, {"unit": case.unit, "handler": case.handler}))
+        for new in counted.obligations:
+            stored = before.pop((new.policy, new.limit, new.instance), None)
+            change, more = self._revised(new, case, first, stored, now)
+            changes.append(change)
+            events.extend(more)
+        for stored in before.values():
+            if stored.obligation.state in {ObligationState.OPEN, ObligationState.PAUSED}:
+                changes.append(withdrawn(stored))
+                events.append(Event(case.key, "withdrawn", now, about(stored.obligation)))
+        told = self._findings_told(known, now)
+        events.extend(Event(case.key, "finding", now, reason_body(r)) for r in counted.findings if gist(r) not in told)
+        stored_case = StoredCase(case, print_, now, first_handler=first)
+        return CaseChange(stored_case, tuple(changes), tuple(events))
+
+    def _findings_told(self, known: StoredCase | None, now: datetime) -> set[tuple[Why, str, Text]]:
+        """What the facts known before had shown already: said once, not with every change of the case."""
+        if known is None:
+            return set()
+        rules = self.rules
+        before = obligations_of(rules.policies, known.case, rules.calendars, now, rules.default_calendar)
+        return {gist(reason) for reason in before.findings}
+
+    def _revised(
+        self, new: Obligation, case: Case, first: FirstHandler | None, stored: StoredObligation | None, now: datetime
+    ) -> tuple[ObligationChange, list[Event]]:
+        policy, limit, ladder = self._rule_of(new)
+        calendar = self.rules.calendar(policy, limit)
+        old = stored.obligation if stored else None
+        history = stored.history if stored else History()
+        obligation, history, reasons = revise(old, history, new, ladder, calendar, now)
+        idle = None
+        if obligation.state is not ObligationState.OPEN:
+            # No step is due any more, but a limit met too late between two looks is a breach all the same.
+            idle = obligation.state.value
+            last = evaluate(policy, obligation, case, history, self.directory, first, calendar, now, self.rules.kinds)
+            history = last.history
+            reasons = (*reasons, *(reason for reason in last.reasons if reason.why is Why.BREACH))
+        change = ObligationChange(
+            obligation,
+            history,
+            None if idle else now,
+            idle,
+            stored.id if stored else None,
+            stored.revision if stored else None,
+        )
+        return change, told_of(old, obligation, reasons, now)
+
+    def _rule_of(self, obligation: Obligation) -> tuple[Policy, Limit, Ladder]:
+        rule = self.rules.limit(obligation.policy, obligation.limit)
+        if rule is None:
+            raise LookupError(f"{obligation.policy}/{obligation.limit}")
+        return rule
+
+    def _notice_deletions(self, now: datetime) -> int:
+        """After a whole reading: cases we know and the source no longer shows are gone."""
+        after, known = "", list[str]()
+        while page := self.store.fingerprints(after, PAGE):
+            known.extend(key for key, _ in page)
+            after = page[-1][0]
+        # Ours first: a case another node takes over in between is then missing here, not taken for deleted there.
+        there = set(self.source.all_keys())
+        gone = [key for key in known if key not in there]
+        if known and not there:
+            raise SourceUnavailable(
+                Text(
+                    "共享数据库里一个案件也没有了，暂不处理。", "the shared database suddenly shows no case; left alone"
+                )
+            )
+        for keys in _chunks(gone, PAGE):
+            self._withdraw_cases(keys, now)
+        return len(gone)
+
+    def _withdraw_cases(self, keys: Sequence[str], now: datetime) -> None:
+        known = self.store.cases(keys)
+        obligations = self.store.obligations_of(keys)
+        changes = [
+            CaseChange(
+                dataclasses.replace(stored, fingerprint=GONE),
+                tuple(
+                    withdrawn(o)
+                    for o in obligations.get(key, ())
+                    if o.obligation.state in {ObligationState.OPEN, ObligationState.PAUSED}
+                ),
+                (Event(key, "gone", now, {"note": "no longer in the shared database"}),),
+                gone=True,
+            )
+            for key, stored in known.items()
+        ]
+        self.store.save_cases(changes, now)
+
+    # --- a second look -----------------------------------------------------------------------------------
+
+    def refresh(self, asked: set[str], now: datetime, just_taken: frozenset[str] = frozenset()) -> Looked:
+        """Re-read these cases and take over those whose facts changed.
+
+        Cases just taken over are not taken again: facts that change with every reading would never come to a decision.
+        """
+        known = self.store.fingerprints_of(asked)
+        try:
+            fresh, bad = self._reread(asked)
+        except SourceUnavailable as error:
+            if self.away_since is None:
+                log.warning(telemetry.SOURCE_AWAY, problem=error.message.zh)
+            self.away_since = self.away_since or now
+            return Looked(away=True)
+        self.away_since = None
+        unusable = {row.case for row in bad}
+        gone = [key for key in asked if key not in fresh and key not in unusable]
+        if gone:
+            self._withdraw_cases(gone, now)
+        prints = {fingerprint(case, now): case for case in fresh.values()}
+        changed = [
+            case for print_, case in prints.items() if known.get(case.key) != print_ and case.key not in just_taken
+        ]
+        _, uncountable = self._take(changed, now)
+        if uncountable:
+            self._set_aside("cases", uncountable, set(), now, whole=False)
+        why = {row.row: row.reason for row in uncountable}
+        return Looked(frozenset(gone).union(case.key for case in changed if case.key not in why), why, prints)
+
+    def _reread(self, asked: set[str]) -> tuple[dict[str, Case], tuple[BadRow, ...]]:
+        fresh, bad = self.source.reread(asked)
+        if not fresh and not bad and next(self.source.all_keys(), None) is None:
+            raise SourceUnavailable(Text("共享数据库突然为空", "the shared database is suddenly empty"))
+        return fresh, bad
+
+
+def fingerprint(case: Case, now: datetime) -> str:
+    """A hash of all the facts a count may use, and of which of them lie ahead: those come true by time alone."""
+    ahead = sorted(name for name, at in case.milestones.items() if at > now)
+    ahead += sorted(f"pause {pause.seq}" for pause in case.pauses if pause.from_at > now)
+    return hashlib.sha256("\n".join((encode_case(case), *ahead)).encode()).hexdigest()
+
+
+def named(error: Exception) -> str:
+    """What an error is and says, without the values a database adds to it."""
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0] if said else ''}"
+
+
+def _has_people(directory: Directory) -> bool:
+    """Whether there is anybody but the administrators, who come from the configuration."""
+    return len(directory.officials) > len(directory.administrators)
+
+
+def _chunks(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    iterator = iter(items)
+    return iter(lambda: list(itertools.islice(iterator, size)), [])
