@@ -137,11 +137,15 @@ async def test_a_case_that_arrives_during_a_whole_reading_is_not_taken_for_delet
                 "INSERT INTO cases (no, unit, handler, arrived, changed) "
                 "VALUES ('XF9', 's1', 'h1', '2026-09-16 10:00:00', '2026-09-16 10:00:00')"
             )
-            Engine(second.store, second.source, rules_of(second.configuration), second.epoch).sync(world.clock.now())
+            Engine(second.store, second.source, rules_of(second.configuration), second.epoch).intake.sync(
+                world.clock.now()
+            )
             return iter(keys)
 
     try:
-        report = await asyncio.to_thread(lambda: engine_over(world, Busy(world)).sync(world.clock.now(), full=True))
+        report = await asyncio.to_thread(
+            lambda: engine_over(world, Busy(world)).intake.sync(world.clock.now(), full=True)
+        )
     finally:
         await second.close()
     assert report.gone == 0
