@@ -261,10 +261,9 @@ def _postgresql_programs(account: pwd.struct_passwd, folder: Path) -> Path:
         if _usable(programs, account):
             return programs
     for programs in packaged:
-        copied = folder / "programs"
-        shutil.copytree(programs.parent, copied, symlinks=True)
-        if _usable(copied / "bin", account):
-            return copied / "bin"
+        copied = _copied(programs, folder / f"programs-{programs.parent.name}")
+        if _usable(copied, account):
+            return copied
     raise ServerMissingError(
         "没有可用的 PostgreSQL：请安装软件包 postgresql，或设置 DUBAN_TEST_POSTGRESQL。\n"
         "no usable PostgreSQL: install the package postgresql, or set DUBAN_TEST_POSTGRESQL.\n"
@@ -277,6 +276,17 @@ def _packaged_postgresql() -> list[Path]:
         return []
     folders = [Path(package.origin).parent / name / "bin" for name in ("pginstall18", "pginstall")]
     return [folder for folder in folders if folder.is_dir()]
+
+
+def _copied(programs: Path, to: Path) -> Path:
+    """A copy of `<site-packages>/<package>/<installation>/bin` with the libraries that stand beside the package."""
+    installation = programs.parent
+    package = installation.parent
+    shutil.copytree(installation, to / package.name / installation.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, to / libraries.name, symlinks=True)
+    return to / package.name / installation.name / programs.name
 
 
 def _usable(programs: Path, account: pwd.struct_passwd) -> bool:
