@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from policies.evaluate import first_of_each_kind
 from policies.model import Notice, Why
 from policies.text import Text
 
@@ -35,7 +36,7 @@ class Trouble:
 def notices_about(
     trouble: Trouble, directory: Directory, kinds: Mapping[str, str], today: date, now: datetime, language: Language
 ) -> tuple[Notice, ...]:
-    """One notice per administrator and channel that reaches him. Asked again on the same day it gives the same keys."""
+    """One notice per administrator and kind of address he has. Asked again on the same day it gives the same keys."""
     return tuple(
         Notice(
             key=f"duban/{SAY}/{trouble.kind}/{today.isoformat()}/{person}/{channel}",
@@ -54,7 +55,7 @@ def notices_about(
             facts={"alert_title": trouble.title.say(language), "alert_text": trouble.text.say(language)},
         )
         for person in directory.administrators
-        for channel, kind in kinds.items()
+        for kind, channel in first_of_each_kind(kinds).items()
         if directory.officials[person].addresses.get(kind)
     )
 

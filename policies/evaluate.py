@@ -545,14 +545,20 @@ def _channels(via: tuple[str, ...], policy: Policy, kinds: Mapping[str, str]) ->
     What the office has not set up is left out. If nothing at all is set up the names stay as they are, so that the
     failure to deliver shows.
     """
-    first_of: dict[str, str] = {}
-    for name, kind in kinds.items():
-        first_of.setdefault(kind, name)
+    first_of = first_of_each_kind(kinds)
     named = via or policy.via or tuple(first_of)
     ready = dict.fromkeys(
         name if name in kinds else first_of[name] for name in named if name in kinds or name in first_of
     )
     return tuple(ready) or named
+
+
+def first_of_each_kind(kinds: Mapping[str, str]) -> dict[str, str]:
+    """Kind of address -> the first channel that uses it: a message goes out once per kind, not once per channel."""
+    first: dict[str, str] = {}
+    for name, kind in kinds.items():
+        first.setdefault(kind, name)
+    return first
 
 
 def _kinds_of(channels: tuple[str, ...], kinds: Mapping[str, str]) -> tuple[str, ...]:

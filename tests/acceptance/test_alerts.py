@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.alerts import year_unknown
+from daemon.alerts import notices_about, unaccounted, year_unknown
 from daemon.calendars import china
+from policies.model import Directory, Official
 from support.running_office import running_office
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ async def told_after(world: Running, minutes: int) -> list[Received]:
     await world.node.pump()
     world.collect()
     return world.received[before:]
+
+
+def test_an_administrator_is_told_once_per_kind_of_address() -> None:
+    """A spare SMS gateway is no second text message: the first channel of each kind carries the alert."""
+    admin = Official("a", "系统管理员", addresses={"sms": "+8613800000000", "email": "admin@example.com"})
+    people = Directory({"a": admin}, administrators=("a",))
+    kinds = {"relay": "email", "yunmas": "sms", "spare": "sms"}
+    now = datetime(2026, 9, 16, 2, tzinfo=UTC)
+    notices = notices_about(unaccounted(1), people, kinds, now.date(), now, "zh")
+    assert [notice.channel for notice in notices] == ["relay", "yunmas"]
 
 
 @pytest.mark.parametrize(
