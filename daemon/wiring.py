@@ -274,12 +274,13 @@ class Node:
         Everything that can fail comes before the swap.
         """
         rules, renderer = rules_of(configuration), renderer_of(configuration)
-        stack = AsyncExitStack()
-        ways = await _open_channels(configuration, stack)
-        now = self.clock.now()
-        await self._in_thread(
-            lambda: self.store.remember_policy(configuration.version, configuration.policy_files, now)
-        )
+        async with AsyncExitStack() as opening:
+            ways = await _open_channels(configuration, opening)
+            now = self.clock.now()
+            await self._in_thread(
+                lambda: self.store.remember_policy(configuration.version, configuration.policy_files, now)
+            )
+            stack = opening.pop_all()
         sender = Sender(self._engine, ways, renderer, self.clock, self._executor)
         old_sender, old_stack = self._sender, self._stack
         if old_sender is not None:
@@ -313,7 +314,9 @@ class Node:
 
     async def _open_sender(self) -> Sender:
         if self._sender is None:
-            ways = await _open_channels(self.configuration, self._stack)
+            async with AsyncExitStack() as opening:
+                ways = await _open_channels(self.configuration, opening)
+                self._stack = opening.pop_all()
             self._sender = Sender(self._engine, ways, renderer_of(self.configuration), self.clock, self._executor)
         return self._sender
 
