@@ -37,7 +37,6 @@ __all__ = ["Count", "CountError", "CountStep", "count", "moment_at", "shift"]
 LONG_HOLIDAY = 3  # consecutive days off (税收征管法实施细则 109)
 
 _ONE_DAY = timedelta(days=1)
-_HOUR = timedelta(hours=1)
 _CLOCK = frozenset({Unit.HOUR, Unit.WORKHOUR})
 _MONTHS = {Unit.MONTH: 1, Unit.YEAR: 12}
 

@@ -349,16 +349,6 @@ class Obligation:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """What became of a notice that was decided earlier, as far as the next decision needs it."""
-
-    step: str
-    person: str
-    channel: str
-    failed: bool
-
-
-@dataclass(frozen=True, slots=True)
 class History:
     """What has been decided on an obligation so far.
 

@@ -15,6 +15,7 @@ from rich.text import Text as Plain
 from daemon.demo.life import SHOWCASE
 from daemon.demo.run import SENT, deliveries_after
 from daemon.names import Names
+from daemon.store.values import DeliveryState
 from daemon.story import Story
 from policies.model import Directory
 from policies.text import Text
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from daemon.demo.configuration import DemoFolder
     from daemon.settings import Configuration
     from daemon.store import Store
-    from daemon.store.values import Delivery
     from policies.text import Language
 
 
@@ -55,8 +55,10 @@ class Report:
         for chinese, english in (("已发", "sent"), ("取消", "cancelled"), ("失败", "failed"), ("未决", "open")):
             table.add_column(self._say(chinese, english), justify="right")
         counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-        for delivery in self._deliveries:
-            counts[delivery.notice.role, delivery.notice.channel][_outcome(delivery)] += 1
+        for role_and_channel, states in self._store.people_summary([]).items():
+            role, _, channel = role_and_channel.partition(" ")
+            for state, number in states.items():
+                counts[role, channel][_outcome(DeliveryState(state))] += number
         for (role, channel), by_outcome in sorted(counts.items(), key=lambda each: (-each[1].total(), each[0])):
             numbers = (str(by_outcome[outcome] or "") for outcome in ("sent", "cancelled", "failed", "open"))
             table.add_row(self._names.role(role), self._names.channel(channel), *numbers)
@@ -107,11 +109,10 @@ class Report:
         return chinese if self._language == "zh" else english
 
 
-def _outcome(delivery: Delivery) -> str:
-    if delivery.state in SENT:
+def _outcome(state: DeliveryState) -> str:
+    if state in SENT:
         return "sent"
-    state = delivery.state.value
-    return state if state in {"cancelled", "failed"} else "open"
+    return state.value if state in {DeliveryState.CANCELLED, DeliveryState.FAILED} else "open"
 
 
 def command_name() -> str:

@@ -12,9 +12,8 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
-Kind = Literal["none", "moment", "day", "text", "number"]
 ISO_LIKE = re.compile(r"(\d{4})(\D?)(\d{2})(\D?)(\d{2})(?:(\D?)(\d{2})(\D?)(\d{2})(?:(\D?)(\d{2}))?)?")
 EPOCH_DIGITS, EPOCH_MS_DIGITS = (9, 10), (12, 13)
 

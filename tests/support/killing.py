@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from channels.wire.identity import reference_of
 from daemon.store import Store
-from daemon.store.values import DeliveryState
+from daemon.store.values import FINAL, DeliveryState
 from support.daemon_process import DUBAN, daemon, duban, environment, recorded, server, wait_until
 from support.office import build_office
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from daemon.store.values import Delivery
 
 MARK = "可能重复"  # in the text of an SMS sent again
-FINAL = {DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.CANCELLED}
 WINDOW = 3  # kills fall between 0 and so many times the seconds until READY=1
 FIRST_GUESS = 1.0  # seconds until a life says READY=1, before one has done so
 PAGE = 10_000
