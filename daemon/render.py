@@ -651,7 +651,7 @@ def _uses(policies: PolicySet) -> Iterator[tuple[Policy, str, str, str]]:
     for policy in policies.policies.values():
         for name in dict.fromkeys(limit.ladder for limit in policy.limits):
             for step in policy.ladders[name].steps:
-                for kind in step.via or policy.via:
+                for kind in (step.via or policy.via).channels:
                     for say in _says(step):
                         seen.setdefault((name, say, kind), policy)
     for (ladder, say, kind), policy in seen.items():

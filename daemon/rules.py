@@ -23,9 +23,14 @@ class Rules:
     kinds: Mapping[str, str]  # channel name -> kind of address
     default_calendar: str = "china"
 
-    def limit(self, policy_id: str, limit_id: str) -> tuple[Policy, Limit, Ladder] | None:
+    def policies_for(self, version: str | None) -> PolicySet:
+        """The policies a case is bound to; those in force for a case that is not bound to any."""
+        del version
+        return self.policies
+
+    def limit(self, policy_id: str, limit_id: str, version: str | None = None) -> tuple[Policy, Limit, Ladder] | None:
         """The policy, limit and ladder of an obligation, or None when they are no longer written anywhere."""
-        policy = self.policies.policies.get(policy_id)
+        policy = self.policies_for(version).policies.get(policy_id)
         if policy is None:
             return None
         limit = next((one for one in policy.limits if one.id == limit_id and one.enabled), None)

@@ -35,7 +35,19 @@ if TYPE_CHECKING:
 
     from policies.calendar import Calendar
     from policies.duration import Duration, Moment
-    from policies.model import Case, Directory, FirstHandler, Ladder, Lights, Limit, Obligation, Policy, Scalar, Step
+    from policies.model import (
+        Case,
+        Directory,
+        FirstHandler,
+        Ladder,
+        Lights,
+        Limit,
+        Obligation,
+        Policy,
+        Scalar,
+        Step,
+        Via,
+    )
 
 START = "start"
 STILL_ON_TIME = timedelta(hours=1)  # a step looked at a little late, in the rush of nine o'clock, is no missed one
@@ -149,7 +161,7 @@ def after_failure(
     setting = _Setting(policy, limit, ladder, obligation, case, directory, first_handler, calendar, now, kinds)
     if case.restricted:
         return Plan((), None, (_restricted(failed.step, now),), light, History())
-    channels = _channels(next((s.via for s in ladder.steps if failed.step in _ids(s)), ()), policy, kinds)
+    channels = _channels(next((s.via for s in ladder.steps if failed.step in _ids(s)), None), policy, kinds)
     found = next_upward(
         failed.role, failed.person, policy, case, first_handler, directory, now, _kinds_of(channels, kinds)
     )
@@ -539,14 +551,14 @@ def _once_each(wanted: Iterable[Recipient], rung: Rung, policy: Policy) -> tuple
 # --- channels and addresses -------------------------------------------------------------------------------------
 
 
-def _channels(via: tuple[str, ...], policy: Policy, kinds: Mapping[str, str]) -> tuple[str, ...]:
+def _channels(via: Via | None, policy: Policy, kinds: Mapping[str, str]) -> tuple[str, ...]:
     """The channels of a step, of its policy, or one for each kind there is; a kind means the first channel of it.
 
     What the office has not set up is left out. If nothing at all is set up the names stay as they are, so that the
     failure to deliver shows.
     """
     first_of = first_of_each_kind(kinds)
-    named = via or policy.via or tuple(first_of)
+    named = (via or policy.via).channels or tuple(first_of)
     ready = dict.fromkeys(
         name if name in kinds else first_of[name] for name in named if name in kinds or name in first_of
     )

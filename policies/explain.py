@@ -40,6 +40,16 @@ WHY: Mapping[Why, Text] = {
     Why.MOVED: Text("期限变动", "limit moved"),
     Why.RESTRICTED: Text("限制知悉", "restricted"),
     Why.FINDING: Text("需人工核查", "to be looked at"),
+    Why.NOT_WANTED: Text("条件不符", "not wanted"),
+    Why.SKIPPED: Text("错过不补", "skipped"),
+    Why.DELEGATED: Text("代理", "delegated"),
+    Why.RECUSED: Text("回避", "recused"),
+    Why.RELEASE: Text("待核发", "awaits release"),
+    Why.QUIET: Text("免打扰", "quiet hours"),
+    Why.SHIRKING: Text("推诿", "shirking"),
+    Why.REVIEW: Text("挂账复核", "review"),
+    Why.HANDED_OVER: Text("已转出", "handed over"),
+    Why.PLATFORM_BREACH: Text("超平台期限", "past the platform limit"),
 }
 
 STATES: Mapping[ObligationState, Text] = {

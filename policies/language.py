@@ -32,6 +32,7 @@ from policies.duration import Duration, Moment, Unit, parse_duration, parse_mome
 from policies.errors import PolicyError, Problem
 from policies.model import (
     Acknowledge,
+    Bound,
     Condition,
     Cutoff,
     ExtensionBase,
@@ -46,6 +47,7 @@ from policies.model import (
     Roll,
     Scalar,
     Step,
+    Via,
 )
 from policies.spelling import suggestion
 from policies.text import Text
@@ -409,7 +411,7 @@ class _LimitPart(_Part):
             cutoff=Cutoff(self.cutoff),
             calendar=self.calendar,
             extension=None if self.extension is None else self.extension.value(),
-            platform_due=self.platform_due,
+            platform_due=() if self.platform_due is None else (Bound(self.platform_due),),
             excludes=tuple(self.excludes or ()),
             applies_to=_conditions(self.applies_to),
             enabled=self.enabled,
@@ -476,7 +478,7 @@ class _StepPart(_Part):
             to=tuple(self.to),
             say=self.say,
             cc=tuple(self.cc or ()),
-            via=tuple(self.via or ()),
+            via=None if self.via is None else Via(tuple(self.via)),
             repeat=None if self.repeat is None else self.repeat.value(),
             acknowledge=None if self.acknowledge is None else self.acknowledge.value(),
             issue=self.issue,
@@ -519,7 +521,7 @@ class _PolicyFile(_Part):
             applies_to=_conditions(self.applies_to),
             first_handler=self.first_handler.value(),
             chain=tuple(self.chain),
-            via=tuple(self.via or known.kinds),
+            via=Via(tuple(self.via or known.kinds)),
             calendar=self.calendar,
             roles={**ROLES, **self.roles},
         )

@@ -217,7 +217,8 @@ def _missing_start(limit: Limit, case: Case, place: str, now: datetime) -> list[
 def _platform_due(
     limit: Limit, case: Case, start_at: datetime, place: str, calendar: Calendar, now: datetime
 ) -> tuple[datetime | None, list[Reason]]:
-    due_at = case.milestones.get(limit.platform_due) if limit.platform_due else None
+    there = (bound.milestone for bound in limit.platform_due if bound.milestone in case.milestones)
+    due_at = min((case.milestones[name] for name in there), default=None)
     if due_at is None or due_at >= start_at:
         return due_at, []
     said = instant_of(due_at, calendar)

@@ -33,6 +33,8 @@ STATES = {
     DeliveryState.DELIVERED: ("已送达", "delivered"),
     DeliveryState.FAILED: ("失败", "failed"),
     DeliveryState.CANCELLED: ("已取消", "cancelled"),
+    DeliveryState.HELD: ("待核发", "awaits release"),
+    DeliveryState.DARK: ("试运行", "dark"),
 }
 PAGE = 1000
 

@@ -189,7 +189,18 @@ def transfer_reader(rows: TransferRows, reading: Reading) -> RelatedReader:
         if when is None:
             raise BadValue("at：没有转办时间")
         seq = order(row)
-        related.transfers.append(Transfer(seq, when, **{name: pick(row) for name, pick in texts.items()}))
+        said = {name: pick(row) for name, pick in texts.items()}
+        related.transfers.append(
+            Transfer(
+                seq,
+                when,
+                to_unit=said["to_unit"],
+                to_official=said["to_official"],
+                from_unit=said["from_unit"],
+                reason=said["reason"],
+                approved_by=said["approved_by"],
+            )
+        )
 
     return RelatedReader("transfers", reader, add, decisive=False)
 

@@ -14,10 +14,23 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from policies.duration import Duration, Unit
-from policies.model import Case, Directory, Extension, OfficeUnit, Official, Pause, Post, Transfer
+from policies.model import (
+    Case,
+    Delegation,
+    Directory,
+    Extension,
+    Movement,
+    Notice,
+    Obligation,
+    OfficeUnit,
+    Official,
+    Pause,
+    Post,
+    Transfer,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from policies.model import Scalar
 
@@ -95,29 +108,35 @@ def _maybe_at(value: str | None) -> datetime | None:
 
 
 def encode_case(case: Case) -> str:
-    """The facts of a case."""
+    """The facts of a case; what it does not have is left out."""
     facts: dict[str, object] = {"key": case.key, "fields": case.fields}
     facts["milestones"] = {name: _iso(value) for name, value in case.milestones.items()}
     if case.unit is not None:
         facts["unit"] = case.unit
     if case.handler is not None:
         facts["handler"] = case.handler
-    if case.transfers:
-        facts["transfers"] = [
-            (t.seq, _iso(t.at), t.to_unit, t.to_official, t.from_unit, t.reason, t.approved_by) for t in case.transfers
-        ]
-    if case.extensions:
-        facts["extensions"] = [_encode_extension(e) for e in case.extensions]
-    if case.pauses:
-        facts["pauses"] = [
-            (p.seq, _iso(p.from_at), _iso(p.to_at), p.basis, p.approved_by, p.limit) for p in case.pauses
-        ]
     if case.restricted:
         facts["restricted"] = True
     if not case.open:
         facts["closed"] = True
+    facts |= {name: value for name, value in _rarer_facts(case) if value}
     finite = all(isfinite(value) for value in case.fields.values() if type(value) is float)
     return encode(facts) if finite else _slow_encoder.encode(facts)  # orjson would write null
+
+
+def _rarer_facts(case: Case) -> Iterator[tuple[str, object]]:
+    yield "transfers", [_encode_transfer(t) for t in case.transfers]
+    yield "extensions", [_encode_extension(e) for e in case.extensions]
+    yield (
+        "pauses",
+        [
+            (p.seq, _iso(p.from_at), _iso(p.to_at), p.basis, p.approved_by, p.limit, _iso(p.review_at))
+            for p in case.pauses
+        ],
+    )
+    yield "series", {name: [_iso(at) for at in instants] for name, instants in case.series.items()}
+    yield "recused", case.recused
+    yield "earlier", case.earlier
 
 
 def decode_case(text: str) -> Case:
@@ -129,13 +148,49 @@ def decode_case(text: str) -> Case:
         handler=facts.get("handler"),
         milestones={name: _at(value) for name, value in facts["milestones"].items()},
         fields=decode_fields(facts["fields"]),
-        transfers=tuple(Transfer(seq, _at(at), *rest) for seq, at, *rest in facts.get("transfers", ())),
+        transfers=tuple(_decode_transfer(t) for t in facts.get("transfers", ())),
         extensions=tuple(_decode_extension(e) for e in facts.get("extensions", ())),
         pauses=tuple(
-            Pause(seq, _at(from_at), _maybe_at(to_at), *rest) for seq, from_at, to_at, *rest in facts.get("pauses", ())
+            Pause(seq, _at(from_at), _maybe_at(to_at), basis, approved_by, limit, *map(_maybe_at, review))
+            for seq, from_at, to_at, basis, approved_by, limit, *review in facts.get("pauses", ())
         ),
+        series={name: tuple(map(_at, instants)) for name, instants in facts.get("series", {}).items()},
+        recused=tuple(facts.get("recused", ())),
+        earlier=facts.get("earlier"),
         restricted="restricted" in facts,
         open="closed" not in facts,
+    )
+
+
+def _encode_transfer(transfer: Transfer) -> tuple[object, ...]:
+    return (
+        transfer.seq,
+        _iso(transfer.at),
+        transfer.to_unit,
+        transfer.to_official,
+        transfer.from_unit,
+        transfer.reason,
+        transfer.approved_by,
+        transfer.kind.value,
+        transfer.document,
+        _iso(transfer.decided_at),
+    )
+
+
+def _decode_transfer(stored: list[Any]) -> Transfer:
+    seq, at, to_unit, to_official, from_unit, reason, approved_by, *more = stored
+    kind, document, decided_at = more or (Movement.HAND_OVER, None, None)  # kept before there were kinds
+    return Transfer(
+        seq=seq,
+        at=_at(at),
+        to_unit=to_unit,
+        to_official=to_official,
+        from_unit=from_unit,
+        reason=reason,
+        approved_by=approved_by,
+        kind=Movement(kind),
+        document=document,
+        decided_at=_maybe_at(decided_at),
     )
 
 
@@ -175,14 +230,65 @@ def decode_instants(text: str) -> dict[str, datetime]:
     return {name: instant(value) for name, value in orjson.loads(text).items()} if text != "{}" else {}
 
 
+def encode_details(one: Obligation) -> str:
+    """What few obligations have; nothing for the others."""
+    said = {
+        "recount_at": _iso(one.recount_at),
+        "review_at": _iso(one.review_at),
+        "holder_unit": one.holder_unit,
+        "holder_official": one.holder_official,
+    }
+    there = {name: value for name, value in said.items() if value is not None}
+    return encode(there) if there else ""
+
+
+def decode_details(text: str) -> dict[str, Any]:
+    """The fields of an obligation that were encoded."""
+    if not text:
+        return {}
+    return {name: _at(value) if name.endswith("_at") else value for name, value in orjson.loads(text).items()}
+
+
+def encode_manner(notice: Notice) -> str:
+    """How a notice may go out; nothing for one that goes out at once by its channel."""
+    said: dict[str, object] = {
+        "hold_until": _iso(notice.hold_until),
+        "may_wake": notice.may_wake,
+        "digest": notice.digest,
+        "instead": notice.instead,
+        "wait": None if notice.wait is None else notice.wait // timedelta(microseconds=1),
+        "release": notice.release,
+        "dark": notice.dark,
+    }
+    there = {name: value for name, value in said.items() if value}
+    return encode(there) if there else ""
+
+
+def decode_manner(text: str) -> dict[str, Any]:
+    """The fields of a notice that were encoded."""
+    if not text:
+        return {}
+    manner = orjson.loads(text)
+    if "hold_until" in manner:
+        manner["hold_until"] = _at(manner["hold_until"])
+    if "wait" in manner:
+        manner["wait"] = timedelta(microseconds=manner["wait"])
+    if "instead" in manner:
+        manner["instead"] = tuple(manner["instead"])
+    return cast("dict[str, Any]", manner)
+
+
 def encode_directory(people: Directory) -> str:
     """Everybody, addresses too: the store is the only place they are kept, and it is not logged."""
     return encode(
         {
             "officials": [(o.key, o.name, o.unit, dict(o.addresses), o.active) for o in people.officials.values()],
-            "units": [(u.key, u.name, u.parent) for u in people.units.values()],
+            "units": [(u.key, u.name, u.parent, u.area, u.area_parent) for u in people.units.values()],
             "posts": [(p.unit, p.role, p.official, _iso(p.from_at), _iso(p.to_at)) for p in people.posts],
             "administrators": list(people.administrators),
+            "delegations": [
+                (d.official, d.substitute, _iso(d.from_at), _iso(d.to_at), d.document) for d in people.delegations
+            ],
         }
     )
 
@@ -198,4 +304,8 @@ def decode_directory(text: str) -> Directory:
             for unit, role, official, from_at, to_at in stored["posts"]
         ),
         administrators=tuple(stored["administrators"]),
+        delegations=tuple(
+            Delegation(official, substitute, _maybe_at(from_at), _maybe_at(to_at), document)
+            for official, substitute, from_at, to_at, document in stored.get("delegations", ())
+        ),
     )

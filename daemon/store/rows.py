@@ -34,6 +34,8 @@ OBLIGATION_FIELDS = (
     "decided_until",
     "light",
     "breached_at",
+    "platform_breached_at",
+    "details",
     "next_check_at",
     "idle_reason",
 )
@@ -62,13 +64,23 @@ def obligation_fields(change: ObligationChange) -> tuple[Any, ...]:
         codec.encode_instants(history.decided_until),
         None if history.light is None else history.light.value,
         maybe_micros(history.breached_at),
+        maybe_micros(history.platform_breached_at),
+        codec.encode_details(one),
         maybe_micros(change.next_check_at),
         change.idle_reason,
     )
 
 
 # What a decision may change; the rest of the row is a count of the facts, and only a reading of the facts changes it.
-DECIDED_FIELDS = ("state", "decided_until", "light", "breached_at", "next_check_at", "idle_reason")
+DECIDED_FIELDS = (
+    "state",
+    "decided_until",
+    "light",
+    "breached_at",
+    "platform_breached_at",
+    "next_check_at",
+    "idle_reason",
+)
 
 
 def decided_fields(change: ObligationChange) -> tuple[Any, ...]:
@@ -79,6 +91,7 @@ def decided_fields(change: ObligationChange) -> tuple[Any, ...]:
         codec.encode_instants(history.decided_until),
         None if history.light is None else history.light.value,
         maybe_micros(history.breached_at),
+        maybe_micros(history.platform_breached_at),
         maybe_micros(change.next_check_at),
         change.idle_reason,
     )
@@ -107,6 +120,8 @@ def stored_obligation(row: Sequence[Any]) -> StoredObligation:
         decided_until,
         light,
         breached_at,
+        platform_breached_at,
+        details,
         next_check_at,
         idle_reason,
     ) = row
@@ -128,11 +143,13 @@ def stored_obligation(row: Sequence[Any]) -> StoredObligation:
             provisional=bool(provisional),
             extended=bool(extended),
             done_at=maybe_instant(done_at),
+            **codec.decode_details(details),
         ),
         history=History(
             decided_until=codec.decode_instants(decided_until),
             light=None if light is None else Light(light),
             breached_at=maybe_instant(breached_at),
+            platform_breached_at=maybe_instant(platform_breached_at),
         ),
         next_check_at=maybe_instant(next_check_at),
         idle_reason=idle_reason,
@@ -165,6 +182,7 @@ DELIVERY_FIELDS = (
     "priority",
     "state",
     "not_before_at",
+    "manner",
 )
 DELIVERY_COLUMNS = [
     deliveries.c[name]
@@ -175,6 +193,10 @@ DELIVERY_COLUMNS = [
         "reference",
         "error",
         "possible_duplicate",
+        "receipt_due_at",
+        "delivered_at",
+        "read_at",
+        "acknowledged_at",
     )
 ]
 
@@ -204,9 +226,16 @@ def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: s
         policy_version,
         now,
         1 if notice.copy else 0,
-        DeliveryState.PENDING.value,
-        now,
+        _first_state(notice).value,
+        now if notice.hold_until is None else max(now, micros(notice.hold_until)),
+        codec.encode_manner(notice),
     )
+
+
+def _first_state(notice: Notice) -> DeliveryState:
+    if notice.dark:
+        return DeliveryState.DARK
+    return DeliveryState.HELD if notice.release else DeliveryState.PENDING
 
 
 def delivery(row: Sequence[Any]) -> Delivery:
@@ -236,10 +265,15 @@ def delivery(row: Sequence[Any]) -> Delivery:
         created_at,
         state,
         not_before_at,
+        manner,
         attempts,
         reference,
         error,
         possible_duplicate,
+        receipt_due_at,
+        delivered_at,
+        read_at,
+        acknowledged_at,
     ) = row
     return Delivery(
         id=identity,
@@ -262,6 +296,7 @@ def delivery(row: Sequence[Any]) -> Delivery:
             missed=() if missed == "[]" else tuple(codec.decode(missed)),
             expires_at=maybe_instant(expires_at),
             copy=bool(copy),
+            **codec.decode_manner(manner),
         ),
         state=DeliveryState(state),
         attempts=attempts,
@@ -272,4 +307,8 @@ def delivery(row: Sequence[Any]) -> Delivery:
         error=error,
         possible_duplicate=bool(possible_duplicate),
         obligation_id=obligation_id,
+        receipt_due_at=maybe_instant(receipt_due_at),
+        delivered_at=maybe_instant(delivered_at),
+        read_at=maybe_instant(read_at),
+        acknowledged_at=maybe_instant(acknowledged_at),
     )

@@ -35,7 +35,7 @@ _DECIDED_MEANWHILE = (
     "excluded.revision > 1 AND obligations.revision <> excluded.revision - 1 "
     "AND obligations.deadline_version = excluded.deadline_version"
 )
-_HISTORY = ("decided_until", "light", "breached_at")
+_HISTORY = ("decided_until", "light", "breached_at", "platform_breached_at")
 _IDENTITY = ("case_key", "policy", "limit_id", "instance")
 _OVERWRITE_OBLIGATION = (
     f"ON CONFLICT ({', '.join(_IDENTITY)}) DO UPDATE SET "
@@ -48,9 +48,9 @@ _OVERWRITE_OBLIGATION = (
 )
 _OVERWRITE_CASE = (
     "ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, facts = excluded.facts, "
-    "read_at = excluded.read_at, open = excluded.open, gone = excluded.gone"
+    "read_at = excluded.read_at, open = excluded.open, gone = excluded.gone, policy_version = excluded.policy_version"
 )
-_CASE_COLUMNS = ("key", "fingerprint", "facts", "read_at", "open", "gone")
+_CASE_COLUMNS = ("key", "fingerprint", "facts", "read_at", "open", "gone", "policy_version")
 _FIRST_HANDLER_COLUMNS = ("case_key", "unit", "official", "frozen_at", "milestone", "recorded_at")
 
 
@@ -71,12 +71,18 @@ def stored_cases(
 ) -> dict[str, StoredCase]:
     """The last known facts of these cases, with their frozen first handlers."""
     frozen = frozen_first_handlers(connection, keys)
-    query = sa.select(cases.c.key, cases.c.facts, cases.c.fingerprint, cases.c.read_at)
+    query = sa.select(cases.c.key, cases.c.facts, cases.c.fingerprint, cases.c.read_at, cases.c.policy_version)
     return {
         key: StoredCase(
-            at_hand.get(fingerprint) or codec.decode_case(facts), fingerprint, instant(read_at), frozen.get(key)
+            at_hand.get(fingerprint) or codec.decode_case(facts),
+            fingerprint,
+            instant(read_at),
+            frozen.get(key),
+            policy_version,
         )
-        for key, facts, fingerprint, read_at in fetch(connection, query.where(among(connection, cases.c.key, keys)))
+        for key, facts, fingerprint, read_at, policy_version in fetch(
+            connection, query.where(among(connection, cases.c.key, keys))
+        )
     }
 
 
@@ -144,6 +150,7 @@ def _case_row(change: CaseChange) -> tuple[object, ...]:
         micros(stored.read_at),
         stored.case.open,
         change.gone,
+        stored.policy_version,
     )
 
 

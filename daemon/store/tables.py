@@ -48,6 +48,7 @@ UNCLAIMED_OPEN = sa.text("state = 'open' AND claimed_by IS NULL AND next_check_a
 CLAIMED = sa.text("claimed_by IS NOT NULL")
 UNACCOUNTED = sa.text("state = 'open' AND next_check_at IS NULL AND idle_reason IS NULL")
 WAITING = sa.text("state IN ('pending', 'retrying', 'in_doubt')")
+AWAITING_RECEIPT = sa.text("state = 'accepted' AND receipt_due_at IS NOT NULL")
 
 workers = sa.Table(
     "workers",
@@ -73,7 +74,9 @@ cases = sa.Table(
     _instant("read_at"),
     _flag("open"),
     _flag("gone"),
+    _text("policy_version", null=True),  # the version this case is bound to until it is migrated
 )
+sa.Index("ix_cases_policy_version", cases.c.policy_version)
 
 first_handlers = sa.Table(
     "first_handlers",
@@ -116,6 +119,10 @@ obligations = sa.Table(
     _text("decided_until"),
     _text("light", null=True),
     _instant("breached_at", null=True),
+    _instant("platform_breached_at", null=True),
+    _text(
+        "details", default=""
+    ),  # what few obligations have: whose clock, the next recount, the review of a parked one
     _instant("next_check_at", null=True),
     _text("idle_reason", null=True),
     _number("revision"),
@@ -167,6 +174,11 @@ deliveries = sa.Table(
     _text("error", default=""),
     _flag("possible_duplicate"),
     _text("cancel_reason", null=True),  # asked for while a worker had it
+    _text("manner", default=""),  # how it may go out: held until, woken, in a digest, by which channels instead
+    _instant("receipt_due_at", null=True),  # accepted, but without a receipt by then the next channel is tried
+    _instant("delivered_at", null=True),
+    _instant("read_at", null=True),
+    _instant("acknowledged_at", null=True),
     sa.Column("claimed_by", sa.BigInteger(), nullable=True),
     sa.UniqueConstraint("notice_key"),
 )
@@ -191,6 +203,13 @@ sa.Index("ix_deliveries_claimed", deliveries.c.claimed_by, sqlite_where=CLAIMED,
 sa.Index("ix_deliveries_obligation_id", deliveries.c.obligation_id)
 sa.Index("ix_deliveries_case_key", deliveries.c.case_key)
 sa.Index("ix_deliveries_counts", deliveries.c.channel, deliveries.c.state)
+
+sa.Index(
+    "ix_deliveries_receipt_due_at",
+    deliveries.c.receipt_due_at,
+    sqlite_where=AWAITING_RECEIPT,
+    postgresql_where=AWAITING_RECEIPT,
+)
 
 ledger = sa.Table(
     "ledger",
@@ -230,6 +249,53 @@ directory = sa.Table(
     _instant("read_at"),
 )
 
+# Everybody as known from an instant on: who held a post when the shared database kept no dates.
+past_directories = sa.Table("past_directories", metadata, _identity(), _text("people"), _instant("known_at"))
+
+# Who held a case when, to find the cases of a unit or a person; the ledger is the authority.
+holdings = sa.Table(
+    "holdings",
+    metadata,
+    sa.Column("case_key", _KEY, primary_key=True),
+    sa.Column("number", sa.Integer(), primary_key=True, autoincrement=False),
+    _text("unit", key=True, null=True),
+    _text("official", key=True, null=True),
+    _flag("lead"),
+    _instant("from_at"),
+    _instant("to_at", null=True),
+    _text("document", null=True),
+)
+sa.Index("ix_holdings_unit", holdings.c.unit, holdings.c.from_at)
+sa.Index("ix_holdings_official", holdings.c.official, holdings.c.from_at)
+
+# One row per limit passed; never removed. A correction only adds to it.
+breaches = sa.Table(
+    "breaches",
+    metadata,
+    _identity(),
+    _text("case_key", key=True),
+    _text("policy"),
+    _text("limit_id"),
+    _text("instance"),
+    _number("deadline_version"),
+    _text("due"),  # legal | platform
+    _instant("at"),
+    _text("unit", key=True, null=True),
+    _text("official", key=True, null=True),
+    _text("leaders"),
+    _text("first_unit", null=True),
+    _text("first_official", null=True),
+    _instant("recorded_at"),
+    _instant("corrected_at", null=True),
+    _text("correction", null=True),
+    sa.UniqueConstraint("case_key", "policy", "limit_id", "instance", "deadline_version", "due"),
+)
+sa.Index("ix_breaches_unit", breaches.c.unit, breaches.c.at)
+sa.Index("ix_breaches_official", breaches.c.official, breaches.c.at)
+
+# Reports worked out at night: the last one of each name.
+reports = sa.Table("reports", metadata, sa.Column("name", sa.Text(), primary_key=True), _instant("at"), _text("body"))
+
 rows_set_aside = sa.Table(
     "rows_set_aside", metadata, _identity(), _text("entity"), _text("row_key"), _text("reason"), _instant("at")
 )
@@ -240,6 +306,12 @@ policy_versions = sa.Table(
     sa.Column("version", sa.Text(), primary_key=True),
     _text("files"),
     _instant("since_at"),
+    _text("state", default="active"),  # proposed | approved | active | retired
+    _text("proposed_by", null=True),
+    _text("approved_by", null=True),
+    _instant("approved_at", null=True),
+    _instant("active_from_at", null=True),
+    _text("note", default=""),
 )
 
 beats = sa.Table(

@@ -24,9 +24,19 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"  # the provider says it arrived
     FAILED = "failed"  # will not be sent; fell upward
     CANCELLED = "cancelled"  # the case was closed, extended, transferred or withdrawn before it went out
+    HELD = "held"  # waits for a human's release
+    DARK = "dark"  # decided under a policy that sends nothing
 
 
-FINAL = frozenset({DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.CANCELLED})
+FINAL = frozenset(
+    {
+        DeliveryState.ACCEPTED,
+        DeliveryState.DELIVERED,
+        DeliveryState.FAILED,
+        DeliveryState.CANCELLED,
+        DeliveryState.DARK,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +76,16 @@ class LedgerFault:
 
 @dataclass(frozen=True, slots=True)
 class StoredCase:
-    """The last facts we know of a case, so that enforcement goes on while the source is away."""
+    """The last facts we know of a case, so that enforcement goes on while the source is away.
+
+    `policy_version` is the version of the policies it is bound to until it is migrated by an explicit command.
+    """
 
     case: Case
     fingerprint: str
     read_at: datetime
     first_handler: FirstHandler | None = None
+    policy_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +155,10 @@ class Delivery:
     error: str = ""
     possible_duplicate: bool = False
     obligation_id: int | None = None
+    receipt_due_at: datetime | None = None
+    delivered_at: datetime | None = None
+    read_at: datetime | None = None
+    acknowledged_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

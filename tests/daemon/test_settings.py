@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from daemon.errors import SettingsError
 from daemon.settings import Configuration, load
+from policies.model import Bound, Via
 from support import bad_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -62,8 +63,8 @@ def test_the_shipped_configuration_is_right() -> None:
     assert configuration.kinds == {"email": "email", "sms": "sms"}
     limits = {limit.id: limit for limit in configuration.policies.policies["xinfang"].limits}
     assert [limit.id for limit in limits.values() if limit.enabled] == ["sort", "notify", "object", "finish"]
-    assert limits["sort"].platform_due == "transfer_limit_at"
-    assert limits["finish"].platform_due == "limit_at"
+    assert limits["sort"].platform_due == (Bound("transfer_limit_at"),)
+    assert limits["finish"].platform_due == (Bound("limit_at"),)
     assert all("信访工作条例第" in limit.basis for limit in limits.values())
 
 
@@ -96,7 +97,7 @@ def test_defaults_and_paths(tmp_path: Path) -> None:
     assert configuration.channel_settings["sms"].model_dump()["directory"] == office / "spool"
     assert configuration.channel_types["sms"].name == "spool"
     assert configuration.kinds == {"sms": "sms"}
-    assert configuration.policies.policies["office"].via == ("sms",)
+    assert configuration.policies.policies["office"].via == Via(("sms",))
     assert configuration.version == configuration.policies.version
     assert set(configuration.policy_files) == {"office.yaml"}
     assert configuration.policy_files["office.yaml"].startswith("policy: office\n")

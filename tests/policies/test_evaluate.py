@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from policies.duration import parse_duration
 from policies.evaluate import after_failure, evaluate, light_at, timeline
-from policies.model import FirstHandler, History, Light, Lights, Notice, ObligationState, Plan, Policy, Post, Why
+from policies.model import FirstHandler, History, Light, Lights, Notice, ObligationState, Plan, Policy, Post, Via, Why
 from policies.obligations import first_handler_of
 from support.invented_office import (
     CHINA,
@@ -223,32 +223,32 @@ def test_vacant_post_tells_the_next_up_and_the_administrator() -> None:
 def test_person_with_one_of_two_addresses_gets_that_one() -> None:
     """Who can be reached by mail is not passed over because the number is missing; the gap is recorded."""
     people = with_person(official("clerk", "B", addresses={"email": "clerk@example.com"}))
-    plan = decide(START, rules=policy(via=("sms", "email")), people=people)
+    plan = decide(START, rules=policy(via=Via(("sms", "email"))), people=people)
     assert told(plan) == [("assigned", "clerk", "email")]
     assert Why.UNREACHABLE in whys(plan)
 
 
 def test_both_channels_are_used() -> None:
     """Every channel of the step carries the message, each with a key of its own."""
-    plan = decide(START, rules=policy(via=("sms", "email")))
+    plan = decide(START, rules=policy(via=Via(("sms", "email"))))
     assert told(plan) == [("assigned", "clerk", "sms"), ("assigned", "clerk", "email")]
     assert len({notice.key for notice in plan.notices}) == 2
 
 
 def test_channels_not_set_up_are_left_out_unless_none_is_left() -> None:
     """An office without a gateway for texts sends mail only; an office with nothing set up fails visibly."""
-    assert told(decide(START, rules=policy(via=("email", "pigeon")))) == [("assigned", "clerk", "email")]
+    assert told(decide(START, rules=policy(via=Via(("email", "pigeon"))))) == [("assigned", "clerk", "email")]
     people = with_person(official("clerk", "B", addresses={"pigeon": "left window"}))
-    assert told(decide(START, rules=policy(via=("pigeon",)), people=people)) == [("assigned", "clerk", "pigeon")]
+    assert told(decide(START, rules=policy(via=Via(("pigeon",))), people=people)) == [("assigned", "clerk", "pigeon")]
 
 
 def test_a_kind_means_the_first_channel_of_that_kind() -> None:
     """An office may call its channels what it likes: `via: [sms]` uses the first one that needs a mobile number."""
-    rules = policy(via=("sms",))
+    rules = policy(via=Via(("sms",)))
     kinds = {"relay": "email", "yunmas": "sms", "spare": "sms"}
     plan = evaluate(rules, obligation(), case(), History(), directory(), FIRST, CHINA, START, kinds)
     assert told(plan) == [("assigned", "clerk", "yunmas")]
-    plan = evaluate(policy(via=()), obligation(), case(), History(), directory(), FIRST, CHINA, START, kinds)
+    plan = evaluate(policy(via=Via(())), obligation(), case(), History(), directory(), FIRST, CHINA, START, kinds)
     assert told(plan) == [("assigned", "clerk", "relay"), ("assigned", "clerk", "yunmas")]
 
 
@@ -423,7 +423,7 @@ def test_failure_falls_upward_until_the_administrator_and_then_says_nobody() -> 
 
 def test_failure_uses_every_channel_of_the_step() -> None:
     """A dead gateway must not be the only way to the next person."""
-    plan = fall(failed_notice(), policy(via=("sms", "email")))
+    plan = fall(failed_notice(), policy(via=Via(("sms", "email"))))
     assert [(n.person, n.channel) for n in plan.notices] == [("head", "sms"), ("head", "email")]
 
 
@@ -565,4 +565,7 @@ def test_installed_today_with_a_case_long_overdue() -> None:
 
 def test_policy_without_channels_uses_every_kind_there_is() -> None:
     """A policy that names no channel means all that the office has set up."""
-    assert told(decide(START, rules=policy(via=()))) == [("assigned", "clerk", "sms"), ("assigned", "clerk", "email")]
+    assert told(decide(START, rules=policy(via=Via(())))) == [
+        ("assigned", "clerk", "sms"),
+        ("assigned", "clerk", "email"),
+    ]

@@ -16,6 +16,7 @@ from policies.errors import PolicyError, Problem
 from policies.language import KnownNames, parse_policies, policy_schema, policy_version
 from policies.model import (
     Acknowledge,
+    Bound,
     Condition,
     Cutoff,
     ExtensionBase,
@@ -27,6 +28,7 @@ from policies.model import (
     Repeat,
     Roll,
     Step,
+    Via,
 )
 
 STEP = {"at": "due 09:00", "to": "first_handler", "say": "today"}
@@ -86,7 +88,7 @@ def test_the_smallest_policy_gets_the_defaults_of_the_law() -> None:
     assert limit.enabled
     assert policy.first_handler == FirstHandlerRule()
     assert policy.chain == ("first_handler", "section_head", "deputy_leader", "principal")
-    assert policy.via == ("sms", "email")
+    assert policy.via == Via(("sms", "email"))
 
 
 def test_everything_that_can_be_written_arrives() -> None:
@@ -131,7 +133,7 @@ def test_everything_that_can_be_written_arrives() -> None:
         Condition("area", ("甲区", 3, None), negate=True),
     )
     assert policy.first_handler == FirstHandlerRule(("arrived_at",), "orange", 0)
-    assert (policy.chain, policy.via, policy.calendar) == (("first_handler", "chief"), ("email",), "china")
+    assert (policy.chain, policy.via, policy.calendar) == (("first_handler", "chief"), Via(("email",)), "china")
     assert policy.roles["chief"] == "热线办主任"
     [limit] = policy.limits
     assert limit.extension == ExtensionRule(
@@ -139,7 +141,7 @@ def test_everything_that_can_be_written_arrives() -> None:
     )
     assert (limit.basis, limit.platform_due, limit.roll, limit.cutoff, limit.calendar, limit.excludes) == (
         "条例第三十四条",
-        "limit_at",
+        (Bound("limit_at"),),
         Roll.NONE,
         Cutoff.OFFICE,
         "ours",
@@ -156,7 +158,7 @@ def test_everything_that_can_be_written_arrives() -> None:
             to=("first_handler", "chief"),
             say="assigned",
             cc=("inspector",),
-            via=("sms",),
+            via=Via(("sms",)),
             repeat=Repeat(Duration(Fraction(5), Unit.WORKDAY), 6),
             acknowledge=Acknowledge(Duration(Fraction(4), Unit.WORKHOUR), ("chief",), "signed_at"),
             issue="urging_note",
@@ -266,7 +268,7 @@ def test_a_limit_that_is_off_may_name_milestones_the_office_lacks() -> None:
 
 def test_the_kinds_of_the_channels_are_the_default_of_via() -> None:
     """An office with mail only does not plan text messages nobody can send."""
-    assert parse(tree(), KnownNames(kinds=("email",))).via == ("email",)
+    assert parse(tree(), KnownNames(kinds=("email",))).via == Via(("email",))
 
 
 def test_mistakes_of_all_files_come_at_once() -> None:

@@ -12,6 +12,7 @@ from policies.duration import parse_duration, parse_moment
 from policies.evaluate import evaluate, rule_of
 from policies.model import (
     Acknowledge,
+    Bound,
     Case,
     Directory,
     ExtensionRule,
@@ -28,6 +29,7 @@ from policies.model import (
     Post,
     Repeat,
     Step,
+    Via,
 )
 from policies.obligations import Counted, first_handler_of, obligations_of
 
@@ -85,7 +87,7 @@ def limit(**changes: Any) -> Limit:
         done=("notified_at",),
         ladder="standard",
         basis="信访工作条例第二十三条",
-        platform_due="limit_at",
+        platform_due=(Bound("limit_at"),),
     )
     return replace(notify, **changes)
 
@@ -112,7 +114,7 @@ def policy(*limits: Limit, **changes: Any) -> Policy:
         limits=limits or (limit(),),
         ladders={"standard": LADDER},
         first_handler=FirstHandlerRule(("accepted_at", "arrived_at"), stays_informed="yellow"),
-        via=("sms",),
+        via=Via(("sms",)),
     )
     return replace(rules, **changes)
 
