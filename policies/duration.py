@@ -72,6 +72,7 @@ LONGEST = {
 
 _WHOLE = frozenset({Unit.DAY, Unit.WORKDAY, Unit.MONTH, Unit.YEAR})
 _MINUTE = Fraction(1, 60)
+_SECOND = Fraction(1, 3600)
 
 # word -> (unit, how much of it one is)
 _WORDS: dict[str, tuple[Unit, Fraction]] = {
@@ -83,8 +84,10 @@ _WORDS: dict[str, tuple[Unit, Fraction]] = {
         (Unit.YEAR, Fraction(1), ("年", "year")),
         (Unit.HOUR, Fraction(1), ("小时", "hour")),
         (Unit.HOUR, _MINUTE, ("分钟", "minute")),
+        (Unit.HOUR, _SECOND, ("秒", "second")),
         (Unit.WORKHOUR, Fraction(1), ("工作小时", "workhour", "workinghour", "businesshour")),
         (Unit.WORKHOUR, _MINUTE, ("工作分钟", "workminute", "workingminute", "businessminute")),
+        (Unit.WORKHOUR, _SECOND, ("工作秒", "worksecond", "workingsecond", "businesssecond")),
     )
     for word in words
 }
@@ -100,6 +103,10 @@ _NAMES: dict[Unit, tuple[str, str, str]] = {
 _MINUTE_NAMES: dict[Unit, tuple[str, str, str]] = {
     Unit.HOUR: ("分钟", "minute", "minutes"),
     Unit.WORKHOUR: ("工作分钟", "workminute", "workminutes"),
+}
+_SECOND_NAMES: dict[Unit, tuple[str, str, str]] = {
+    Unit.HOUR: ("秒", "second", "seconds"),
+    Unit.WORKHOUR: ("工作秒", "worksecond", "workseconds"),
 }
 
 _LENGTH = re.compile(r"(?P<sign>[+-]?)\s*(?P<number>[0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(?P<unit>\D*)")
@@ -180,6 +187,8 @@ def format_duration(duration: Duration, language: Language) -> str:
     amount, names = duration.amount, _NAMES[duration.unit]
     if amount.denominator != 1 and duration.unit in _MINUTE_NAMES:
         amount, names = amount * 60, _MINUTE_NAMES[duration.unit]
+        if (amount * 60).denominator == 1 and amount.denominator != 1:
+            amount, names = amount * 60, _SECOND_NAMES[duration.unit]
     zh, one, many = names
     number = _decimal(amount)
     return f"{number} {zh}" if language == "zh" else f"{number} {one if abs(amount) == 1 else many}"

@@ -169,3 +169,20 @@ def test_no_text_breaks_the_parser(text: str) -> None:
             parse(text)
         except DurationError as error:
             assert error.message.zh  # noqa: PT017 - both outcomes are right, only a third one is not
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "unit", "shown"),
+    [
+        ("90 秒", Fraction(90, 3600), Unit.HOUR, "90 秒"),
+        ("45 工作秒", Fraction(45, 3600), Unit.WORKHOUR, "45 工作秒"),
+        ("5401 workseconds", Fraction(5401, 3600), Unit.WORKHOUR, "5401 工作秒"),
+        ("1 second", Fraction(1, 3600), Unit.HOUR, "1 秒"),
+    ],
+)
+def test_seconds_are_exact(text: str, amount: Fraction, unit: Unit, shown: str) -> None:
+    """A length in seconds loses nothing, and is written back in seconds where minutes would not be whole."""
+    length = parse_duration(text)
+    assert length == Duration(amount, unit)
+    assert format_duration(length, "zh") == shown
+    assert parse_duration(shown) == length
