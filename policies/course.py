@@ -1,0 +1,136 @@
+"""How the obligations of a case go on from one reading of its facts to the next: one step, without a store.
+
+The daemon takes these steps when the shared database shows something new, the simulation plays them ahead of time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from policies.evaluate import evaluate, rule_of
+from policies.model import History, ObligationState, Why
+from policies.obligations import calendar_for, first_handler_of, obligations_of, revise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from policies.calendar import Calendar
+    from policies.model import Case, Directory, FirstHandler, Notice, Obligation, Policy, PolicySet, Reason
+
+Key = tuple[str, str, str]
+
+_RUNNING = frozenset({ObligationState.OPEN, ObligationState.PAUSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One obligation after the facts were taken over.
+
+    `was` is what it was before, None if it is new. `next_check_at` is when it is to be looked at, None if nothing can
+    happen without other facts. `reasons` say what moved and whether it was done too late.
+    """
+
+    obligation: Obligation
+    history: History
+    next_check_at: datetime | None
+    was: Obligation | None
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """What a reading of a case came to; `first_handler` is the one these facts name, whoever may be frozen already."""
+
+    changes: tuple[Change, ...]
+    first_handler: FirstHandler | None
+    findings: tuple[Reason, ...]
+
+
+def key_of(one: Obligation) -> Key:
+    """What tells the obligations of one case apart: policy, limit, instance."""
+    return one.policy, one.limit, one.instance
+
+
+def key_of_notice(notice: Notice) -> Key:
+    """The key of the obligation a notice is about."""
+    return notice.policy, notice.limit, notice.instance
+
+
+def take_over(
+    policies: PolicySet,
+    case: Case,
+    before: Mapping[Key, tuple[Obligation, History]],
+    directory: Directory,
+    calendars: Mapping[str, Calendar],
+    kinds: Mapping[str, str],
+    now: datetime,
+    default_calendar: str = "china",
+) -> TakenOver:
+    """Count the case as it is at `now` and go on from the obligations known `before`; the others are withdrawn."""
+    counted = obligations_of(policies, case, calendars, now, default_calendar)
+    first = first_handler_of(policies, case, calendars, default_calendar)
+    left = dict(before)
+    changes: list[Change] = []
+    for new in counted.obligations:
+        old, history = left.pop(key_of(new), (None, History()))
+        policy = policies.policies[new.policy]
+        calendar = _calendar_of(policy, new, calendars, default_calendar)
+        changes.append(_change(policy, new, old, history, case, first, directory, calendar, kinds, now))
+    changes += [_withdrawn(old, history) for old, history in left.values() if old.state in _RUNNING]
+    return TakenOver(tuple(changes), first, counted.findings)
+
+
+def _change(
+    policy: Policy,
+    new: Obligation,
+    old: Obligation | None,
+    history: History,
+    case: Case,
+    first: FirstHandler | None,
+    directory: Directory,
+    calendar: Calendar,
+    kinds: Mapping[str, str],
+    now: datetime,
+) -> Change:
+    rule = rule_of(policy, new)
+    if rule is None:
+        raise LookupError(f"{new.policy}/{new.limit}")
+    obligation, history, reasons = revise(old, history, new, rule[1], calendar, now)
+    if obligation.state is ObligationState.OPEN:
+        return Change(obligation, history, now, old, reasons)
+    # No step is due any more, but a limit met too late between two looks is a breach all the same.
+    last = evaluate(policy, obligation, case, history, directory, first, calendar, now, kinds)
+    breaches = tuple(reason for reason in last.reasons if reason.why is Why.BREACH)
+    return Change(obligation, last.history, last.next_check_at, old, (*reasons, *breaches))
+
+
+def _withdrawn(old: Obligation, history: History) -> Change:
+    return Change(replace(old, state=ObligationState.WITHDRAWN), history, None, old, ())
+
+
+def _calendar_of(policy: Policy, one: Obligation, calendars: Mapping[str, Calendar], default_calendar: str) -> Calendar:
+    limit = next(limit for limit in policy.limits if limit.id == one.limit)
+    return calendar_for(policy, limit, calendars, default_calendar)
+
+
+def ahead_of(case: Case, now: datetime) -> frozenset[str]:
+    """Which facts of the case still lie ahead: they come true by time alone, and then it is counted again."""
+    milestones = (name for name, at in case.milestones.items() if at > now)
+    pauses = (f"pause {pause.seq}" for pause in case.pauses if pause.from_at > now)
+    return frozenset((*milestones, *pauses))
+
+
+def no_longer_true(notice: Notice, obligations: Iterable[Obligation], now: datetime) -> str | None:
+    """Why a notice that has not gone out yet must not go out any more; None if it still holds."""
+    mine = next((one for one in obligations if key_of(one) == key_of_notice(notice)), None)
+    if mine is None:
+        return ObligationState.WITHDRAWN.value
+    if mine.state is not ObligationState.OPEN:
+        return mine.state.value
+    if mine.deadline_version != notice.deadline_version:
+        return "deadline_moved"
+    if notice.expires_at is not None and now >= notice.expires_at:
+        return "next_step_took_over"
+    return None
