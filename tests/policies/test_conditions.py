@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from policies.conditions import all_hold, holds
-from policies.model import Condition
-from support.invented_office import at, case
+from policies.conditions import HISTORY_WORDS, WordKind, all_hold, asks_receptions, holds
+from policies.duration import parse_duration
+from policies.model import Acknowledge, Condition
+from support.invented_office import at, case, step, with_steps
 
 
 @pytest.mark.parametrize(
@@ -71,3 +72,46 @@ def test_the_case_itself_can_be_asked() -> None:
     assert holds(Condition("restricted", (True,)), case(restricted=True))
     assert holds(Condition("notified_at", (None,)), case())
     assert not holds(Condition("arrived_at", (None,)), case(milestones={"arrived_at": at("2026-09-16 10:00")}))
+
+
+@pytest.mark.parametrize(
+    ("found", "at_least", "at_most", "fits"),
+    [
+        (3, 3, None, True),
+        ("3", 3, None, True),
+        (" ３.５ ", 3, 4, True),
+        (-2, None, -1, True),
+        (5, 3, 4, False),
+        (2.5, 3, None, False),
+        ("三", 0, None, False),
+        ("nan", 0, None, False),
+        (float("inf"), 0, None, False),
+        (True, 1, None, False),
+        (None, 0, None, False),
+        (at("2026-09-16 10:00"), 0, None, False),
+    ],
+)
+def test_bounds_ask_figures(found: object, at_least: float | None, at_most: float | None, fits: bool) -> None:
+    """Both bounds are included, figures kept as text are figures, and what is no figure lies within no bounds."""
+    condition = Condition("amount", (), at_least=at_least, at_most=at_most)
+    the_case = case(fields={"amount": found})
+    assert holds(condition, the_case) is fits
+    assert holds(Condition("amount", (), negate=True, at_least=at_least, at_most=at_most), the_case) is not fits
+
+
+def test_receptions_are_asked_only_by_steps_that_need_them() -> None:
+    """A step with `acknowledge`, or a condition on what became of a notice, needs the outbox; others do not."""
+    within = Acknowledge(parse_duration("4 工作小时"), ("section_head",))
+    for name in ("acknowledged", "delivered", "read"):
+        asked = Condition(name, (True,))
+        assert asks_receptions(with_steps(step("x", "start", "handler", when=(asked,))))
+        assert asks_receptions(with_steps(step("x", "start", "handler", unless=(asked,))))
+    assert asks_receptions(with_steps(step("x", "start", "handler", acknowledge=within)))
+    assert not asks_receptions(with_steps(step("x", "start", "handler", when=(Condition("light", ("red",)),))))
+
+
+def test_every_history_word_says_what_it_is_answered_with() -> None:
+    """The words a step may ask are flags, figures, or the light."""
+    figures = {word for word, kind in HISTORY_WORDS.items() if kind is WordKind.FIGURE}
+    assert figures == {"handbacks", "transfers", "days_open", "days_left"}
+    assert [word for word, kind in HISTORY_WORDS.items() if kind is WordKind.LIGHT] == ["light"]
