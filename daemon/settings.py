@@ -206,15 +206,15 @@ class Configuration:
         return ZoneInfo(self.settings.office.time_zone)
 
 
-def load(path: Path, environment: Mapping[str, str] | None = None) -> Configuration:
+def load(path: Path, environment: Mapping[str, str] | None = None, *, policies: Path | None = None) -> Configuration:
     """Read and check everything the file leads to. Relative paths are relative to the file they stand in.
 
-    `environment` is used for secrets instead of the process's own.
+    `environment` is used for secrets instead of the process's own, the folder `policies` instead of the one named.
 
     Raises:
         SettingsError: `problems` names every mistake of every file.
     """
-    return _Loading(path, environment).run()
+    return _Loading(path, environment, policies).run()
 
 
 # --- reading ------------------------------------------------------------------------------------------------
@@ -232,9 +232,10 @@ class _ChannelPart:
 class _Loading:
     """One load: collects problems file by file while reading on."""
 
-    def __init__(self, path: Path, environment: Mapping[str, str] | None) -> None:
+    def __init__(self, path: Path, environment: Mapping[str, str] | None, policies: Path | None) -> None:
         self._path = path
         self._environment = environment
+        self._other_policies = policies
         self._problems: list[Text] = []
 
     def run(self) -> Configuration:
@@ -385,7 +386,7 @@ class _Loading:
 
     def _policy_files(self, file: YamlFile, mistakes: list[Problem]) -> dict[str, YamlFile]:
         before = len(mistakes)
-        folder = self._folder(file, "policies", "policies", mistakes)
+        folder = self._other_policies or self._folder(file, "policies", "policies", mistakes)
         paths = _yaml_files(folder)
         if not paths and len(mistakes) == before:
             mistakes.append(
