@@ -27,7 +27,7 @@ from policies.model import Notice, Official, Why
 from policies.text import Language, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Iterator, Mapping, MutableMapping, Sequence
     from pathlib import Path
     from zoneinfo import ZoneInfo
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 STANDARD = "standard"
 ENGLISH = "en"
 UNACKNOWLEDGED = "unacknowledged"
+DIGEST = "digest"
+# What providers that only take a template and its variables are given.
+PARAMETERS = ("case", "stage", "due", "left", "deadline", "role_title", "office")
 
 SINGLE_UNITS = 70  # one text message holds 140 bytes of UCS-2
 PART_UNITS = 67  # a joined one loses six bytes to its header in every part
@@ -154,15 +157,17 @@ def sms_parts(text: str) -> int:
     return 1 if units <= SINGLE_UNITS else -(-units // PART_UNITS)
 
 
-def refuse_private(text: str, case_key: str) -> None:
-    """Let a text message pass only if it holds no identity number and no mobile number.
+def refuse_private(text: str, *case_keys: str) -> None:
+    """Let a text message or a subject pass only if it holds no identity number and no mobile number.
 
-    The case number is the one identifier allowed and is left out of the search.
+    The case numbers are the one identifier allowed and are left out of the search.
 
     Raises:
         PrivateContent: without the value.
     """
-    rest = unicodedata.normalize("NFKC", text.replace(case_key, " ") if case_key else text)
+    for case_key in sorted(filter(None, case_keys), key=len, reverse=True):  # one may be the beginning of another
+        text = text.replace(case_key, " ")
+    rest = unicodedata.normalize("NFKC", text)
     for pattern, what in (
         (IDENTITY_NUMBER, Text("身份证号", "an identity number")),
         (MOBILE_NUMBER, Text("手机号码", "a mobile number")),
@@ -170,8 +175,8 @@ def refuse_private(text: str, case_key: str) -> None:
         if pattern.search(rest):
             raise PrivateContent(
                 Text(
-                    f"短信中出现疑似{what.zh}，已拦截。请检查模板与字段映射。",
-                    f"the text message seems to hold {what.en}; it was stopped. Check template and mapping.",
+                    f"短信或邮件主题中出现疑似{what.zh}，已拦截。请检查模板与字段映射。",
+                    f"text message or subject seem to hold {what.en}; it was stopped. Check template and mapping.",
                 )
             )
 
@@ -230,27 +235,12 @@ class Renderer:
             RenderError: no template, a mistake in it, or no address of that kind.
             PrivateContent: a text message that may not leave the house.
         """
-        address = official.addresses.get(channel_kind)
-        if address is None:
-            raise RenderError(
-                Text(
-                    f"收件人没有“{channel_kind}”类地址。",
-                    f"the recipient has no address of kind {channel_kind!r}",
-                )
-            )
+        address = _address(official, channel_kind)
         ladder = notice.facts.get("ladder")
         words = self._find(ladder if isinstance(ladder, str) else STANDARD, notice.say, channel_kind)
         decided_at = decided_at or notice.at
         context = self._context(notice, official, decided_at, possible_duplicate=possible_duplicate, as_of=as_of)
-        text = self._fill(words.text, context)
-        subject = html = ""
-        if channel_kind == "sms":
-            text = " ".join(text.split("\n")).strip() + context["marks"]
-            refuse_private(text, notice.case_key)
-        else:
-            subject, text = self._split(words.text, text)
-            subject = context["subject_mark"] + subject
-            html = self._fill(words.html, context) if words.html else ""
+        subject, text, html = self._written(words, channel_kind, context, notice.case_key)
         return Message(
             key=notice.key,
             to=address,
@@ -260,10 +250,56 @@ class Renderer:
             subject=subject,
             html=html,
             possible_duplicate=possible_duplicate,
-            params={
-                name: context[name] for name in ("case", "stage", "due", "left", "deadline", "role_title", "office")
-            },
+            params={name: context[name] for name in PARAMETERS},
         )
+
+    def digest(
+        self,
+        notices: Sequence[tuple[Notice, datetime]],
+        official: Official,
+        channel_kind: str,
+        *,
+        key: str,
+        possible_duplicate: bool = False,
+        as_of: datetime | None = None,
+    ) -> Message:
+        """One message (汇总) for several notices to that official, each with the instant it was decided.
+
+        Sorted by the legal limit, the most urgent first. `key` is the message's own. Raises as `render` does.
+        """
+        address = _address(official, channel_kind)
+        ordered = sorted(notices, key=lambda one: (_legal_end(one[0]), one[0].case_key, one[0].key))
+        decided_at = max(at for _, at in notices)
+        items = [
+            self._context(notice, official, decided_at, possible_duplicate=possible_duplicate, as_of=as_of)
+            for notice, _ in ordered
+        ]
+        context = {**items[0], "items": items, "first": items[0], "count": len(items), "more": len(items) - 1}
+        words = self._find(STANDARD, DIGEST, channel_kind)
+        subject, text, html = self._written(words, channel_kind, context, *(notice.case_key for notice, _ in notices))
+        return Message(
+            key=key,
+            to=address,
+            text=text,
+            at=decided_at,
+            to_name=context["to_name"],
+            subject=subject,
+            html=html,
+            possible_duplicate=possible_duplicate,
+            params={**{name: context[name] for name in PARAMETERS}, "count": str(len(items))},
+        )
+
+    def _written(self, words: _Words, kind: str, context: Mapping[str, Any], *case_keys: str) -> tuple[str, str, str]:
+        """Subject, text and HTML; no identity number and no mobile number in a text message or a subject."""
+        text = self._fill(words.text, context)
+        if kind == "sms":
+            text = " ".join(text.split("\n")).strip() + context["marks"]
+            refuse_private(text, *case_keys)
+            return "", text, ""
+        subject, text = self._split(words.text, text)
+        subject = context["subject_mark"] + subject
+        refuse_private(subject, *case_keys)
+        return subject, text, self._fill(words.html, context) if words.html else ""
 
     def check(self, policies: PolicySet) -> list[Text]:
         """Every mistake in the templates the policies use: missing, not to be rendered, or too long for a text message.
@@ -493,6 +529,22 @@ class Renderer:
         if self._language == "zh":
             return f"（数据截至{at.month}月{at.day}日{at:%H:%M}）"
         return f" (as of {at.day} {MONTHS_EN[at.month - 1]} {at:%H:%M})"
+
+
+def _address(official: Official, kind: str) -> str:
+    address = official.addresses.get(kind)
+    if address is None:
+        raise RenderError(Text(f"收件人没有“{kind}”类地址。", f"the recipient has no address of kind {kind!r}"))
+    return address
+
+
+def _legal_end(notice: Notice) -> str:
+    """The legal limit as written among the facts: ISO in one zone, so that text sorts in time."""
+    written = notice.facts.get("legal_due") or notice.facts.get("due_at") or ""
+    if not isinstance(written, datetime) and len(str(written)) == len("2026-10-08"):
+        return str(written)
+    at = written if isinstance(written, datetime) else datetime.fromisoformat(str(written)) if written else notice.at
+    return at.astimezone(UTC).isoformat()
 
 
 FALLEN = frozenset({Why.VACANT, Why.UNREACHABLE, Why.UNDELIVERED, Why.NOBODY})

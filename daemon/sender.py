@@ -14,33 +14,32 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from channels.base import CANNOT_ASK, Message, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
+from channels.base import CANNOT_ASK, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
 from daemon import telemetry
 from daemon.entries import POSTPONE
 from daemon.errors import DaemonError
+from daemon.letters import REST, Letter, as_of, letters_of, result_of, results_of
 from daemon.render import RenderError
-from daemon.retry import next_attempt_at
-from daemon.store.values import Delivery, DeliveryResult, DeliveryState
+from daemon.store.values import DeliveryResult, DeliveryState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
 
-    from channels.base import Channel, Outcome
+    from channels.base import Channel, Message, Outcome
     from daemon.clock import Clock
     from daemon.engine import Engine
     from daemon.render import Renderer
+    from daemon.store.values import Delivery
+    from policies.model import Notice
 
 log = telemetry.logger(__name__)
 
 BATCH = 64  # at most, per loop, unless the channel sends more at the same time
 LOOPS = 2
 AIM = 0.25  # seconds a batch should take: short enough to leave little in doubt, long enough to share a commit
-ASK_AGAIN = timedelta(seconds=30)  # a delivery in doubt is looked into after this long
 ASK_TIMES = 5  # a provider that could be asked but does not answer is asked so often before anything is sent again
 STRANDED_FOR = timedelta(minutes=10)  # long enough for every node to read a new configuration
-LONGEST_WORD = 200  # characters kept of what a provider calls a message or an error
-REST = timedelta(minutes=1)  # a channel that cannot send anything (wrong password) is left alone this long
 
 T = TypeVar("T")
 
@@ -114,7 +113,8 @@ class Sender:
             self._at_rest.clear()
         try:
             loops = [self._loop(way) for way in self.ways.values() for _ in range(LOOPS)]
-            ended = await asyncio.gather(self._fail_stranded(), *loops, return_exceptions=True)
+            aside = self._fail_stranded(), self._miss_receipts()
+            ended = await asyncio.gather(*aside, *loops, return_exceptions=True)
         finally:
             self._pumps -= 1
             if not self._pumps:
@@ -191,6 +191,46 @@ class Sender:
         self._looked_for_stranded_at = now
         return failed
 
+    async def _miss_receipts(self) -> int:
+        """Accepted is not delivered: without a receipt in time the message goes another way, and then further up."""
+        store, missed = self.engine.store, 0
+        while not (self._stopping or self.engine.intake.overtaken):
+            now = self._clock.now()
+            overdue = await self._in_thread(partial(store.overdue_receipts, now, BATCH))
+            given_up: list[int] = []
+            for one in overdue:
+                if await self._has_arrived(one) or not await self._gone_another_way(one, now):
+                    continue
+                given_up.append(one.id)
+            await self._in_thread(partial(store.give_up_waiting, given_up, now))
+            missed += len(given_up)
+            if not given_up or len(overdue) < BATCH:
+                break
+        return missed
+
+    async def _has_arrived(self, one: Delivery) -> bool:
+        """Whether the provider, asked now, says that it arrived; then that is on record."""
+        way = self.ways.get(one.notice.channel)
+        if way is None or one.notice.digest:  # which digest it was in is not kept once the provider took it
+            return False
+        try:
+            receipt = await way.channel.lookup(self._message(way, Letter((one,))))
+        except Exception:  # noqa: BLE001 - whatever it says, it is no receipt
+            return False
+        if receipt is None or not receipt.delivered:
+            return False
+        result = DeliveryResult(one, DeliveryState.DELIVERED, self._clock.now(), reference=one.reference)
+        await self._in_thread(lambda: self.engine.store.record(self.engine.epoch, [result], result.at))
+        return True
+
+    async def _gone_another_way(self, one: Delivery, now: datetime) -> bool:
+        try:
+            await self._in_thread(partial(self.engine.fall_upward, one, now))
+        except Exception as error:  # noqa: BLE001 - one poisonous row must not stop the others; it is tried again
+            log.error(telemetry.POSTPONED, case=one.notice.case_key, problem=f"{type(error).__name__}: {error}")  # noqa: TRY400 - no traceback in the log
+            return False
+        return True
+
     def _claim_stranded(self, channels: Sequence[str], now: datetime) -> list[Delivery]:
         try:
             return self.engine.store.claim_deliveries(self.engine.epoch, now, BATCH, channels)
@@ -227,33 +267,53 @@ class Sender:
             problem = error.message.zh if isinstance(error, DaemonError) else type(error).__name__
             log.warning(telemetry.POSTPONED, channel=way.name, problem=problem)
             return [result_of(one, TemporaryFailure("gate"), now) for one in claimed]
-        results: list[DeliveryResult] = []
-        ready: list[tuple[Delivery, Message]] = []
-        for delivery in claimed:
-            if why := refused.get(delivery.notice.key):
-                results.append(DeliveryResult(delivery, DeliveryState.CANCELLED, now, error=why))
-                continue
-            try:
-                ready.append((delivery, self._message(way, delivery)))
-            except RenderError as error:
-                log.warning(telemetry.NOT_RENDERED, notice=delivery.notice.key, problem=error.message.zh)
-                results.append(
-                    DeliveryResult(delivery, DeliveryState.FAILED, now, error=f"render:{type(error).__name__}")
-                )
-            except LookupError:
-                results.append(DeliveryResult(delivery, DeliveryState.FAILED, now, error="no_address"))
-            except Exception as error:  # noqa: BLE001 - one that cannot be rendered must not stop the others
-                problem = f"render:{type(error).__name__}"
-                log.warning(telemetry.NOT_RENDERED, notice=delivery.notice.key, problem=problem)
-                results.append(DeliveryResult(delivery, DeliveryState.FAILED, now, error=problem))
+        results = [
+            DeliveryResult(one, DeliveryState.CANCELLED, now, error=refused[one.notice.key])
+            for one in claimed
+            if one.notice.key in refused
+        ]
+        true = [one for one in claimed if one.notice.key not in refused]
+        ready: list[tuple[Letter, Message]] = []
+        for letter in letters_of(true, self._at_least):
+            written, unwritten = self._write(way, letter, now)
+            ready.extend(written)
+            results.extend(unwritten)
+        await self._bind_digests([letter for letter, _ in ready])
         answered, to_send = await self._ask(way, ready)
         results.extend(answered)
         outcomes = await self._send(way, [message for _, message in to_send]) if to_send else []
         done_at = self._clock.now()
-        results.extend(
-            result_of(delivery, outcome, done_at) for (delivery, _), outcome in zip(to_send, outcomes, strict=True)
-        )
+        for (letter, _), outcome in zip(to_send, outcomes, strict=True):
+            results.extend(results_of(letter, outcome, done_at))
         return [await self._after(result) for result in results]
+
+    def _at_least(self, notice: Notice) -> int:
+        """How many notices to one person make a digest, by the policy this one is of."""
+        policy = self.engine.rules.policies.policies.get(notice.policy)
+        return policy.digest.at_least if policy is not None and policy.digest is not None else 2
+
+    def _write(
+        self, way: WayOut, letter: Letter, now: datetime
+    ) -> tuple[list[tuple[Letter, Message]], list[DeliveryResult]]:
+        """The message of a letter, or how its notices failed; a digest that cannot be written goes notice by notice."""
+        try:
+            return [(letter, self._message(way, letter))], []
+        except LookupError:
+            problem = "no_address"
+        except Exception as error:  # noqa: BLE001 - one that cannot be rendered must not stop the others
+            told = error.message.zh if isinstance(error, RenderError) else type(error).__name__
+            log.warning(telemetry.NOT_RENDERED, notice=letter.key, problem=told)
+            problem = f"render:{type(error).__name__}"
+            if letter.digest:
+                parts = [self._write(way, single, now) for single in letter.singly()]
+                return [one for written, _ in parts for one in written], [one for _, lost in parts for one in lost]
+        return [], [DeliveryResult(one, DeliveryState.FAILED, now, error=problem) for one in letter.deliveries]
+
+    async def _bind_digests(self, letters: Sequence[Letter]) -> None:
+        """Before a digest leaves it is on record what is in it: after a crash it is asked about, and resent, as one."""
+        bound = {one.id: letter.digest for letter in letters if letter.digest for one in letter.deliveries}
+        if bound:
+            await self._in_thread(partial(self.engine.store.bind_digest, self.engine.epoch, bound))
 
     async def _send(self, way: WayOut, messages: Sequence[Message]) -> list[Outcome]:
         clock = asyncio.get_running_loop().time
@@ -273,30 +333,41 @@ class Sender:
                 self.refusing.pop(way.name, None)
         return outcomes
 
-    def _message(self, way: WayOut, delivery: Delivery) -> Message:
-        official = self.engine.directory.officials[delivery.notice.person]
+    def _message(self, way: WayOut, letter: Letter) -> Message:
+        first = letter.deliveries[0]
+        official = self.engine.directory.officials[first.notice.person]
+        if letter.digest:
+            stamps = [stamp for one in letter.deliveries if (stamp := as_of(one)) is not None]
+            return self.renderer.digest(
+                [(one.notice, one.created_at) for one in letter.deliveries],
+                official,
+                way.kind,
+                key=letter.digest,
+                possible_duplicate=letter.possible_duplicate,
+                as_of=min(stamps, default=None),
+            )
         return self.renderer.render(
-            delivery.notice,
+            first.notice,
             official,
             way.kind,
-            possible_duplicate=delivery.possible_duplicate,
-            as_of=_as_of(delivery),
-            decided_at=delivery.created_at,
+            possible_duplicate=first.possible_duplicate,
+            as_of=as_of(first),
+            decided_at=first.created_at,
         )
 
     async def _ask(
-        self, way: WayOut, ready: Sequence[tuple[Delivery, Message]]
-    ) -> tuple[list[DeliveryResult], list[tuple[Delivery, Message]]]:
+        self, way: WayOut, ready: Sequence[tuple[Letter, Message]]
+    ) -> tuple[list[DeliveryResult], list[tuple[Letter, Message]]]:
         """Ask the provider about what is in doubt before sending it again.
 
         It has it: accepted. It certainly has not: sent unmarked. It does not answer now: asked again later. It cannot
         be asked at all, or never answers: sent again, marked.
         """
         results: list[DeliveryResult] = []
-        to_send: list[tuple[Delivery, Message]] = []
-        for delivery, message in ready:
-            if not delivery.possible_duplicate:
-                to_send.append((delivery, message))
+        to_send: list[tuple[Letter, Message]] = []
+        for letter, message in ready:
+            if not letter.possible_duplicate:
+                to_send.append((letter, message))
                 continue
             try:
                 receipt = await way.channel.lookup(message)
@@ -304,16 +375,16 @@ class Sender:
                 if not isinstance(error, SendError):
                     log.error(telemetry.CHANNEL_BROKE, channel=way.name, problem=type(error).__name__)  # noqa: TRY400
                 code = error.code if isinstance(error, SendError) else "channel_broke"
-                if code == CANNOT_ASK or delivery.attempts > ASK_TIMES:
-                    to_send.append((delivery, message))
+                if code == CANNOT_ASK or letter.attempts > ASK_TIMES:
+                    to_send.append((letter, message))
                 else:
-                    results.append(result_of(delivery, OutcomeUnknown(code), self._clock.now()))
+                    results.extend(results_of(letter, OutcomeUnknown(code), self._clock.now()))
                 continue
             if receipt is None:
-                certain = dataclasses.replace(delivery, possible_duplicate=False)
+                certain = letter.certain()
                 to_send.append((certain, self._message(way, certain)))
             else:
-                results.append(result_of(delivery, receipt, self._clock.now()))
+                results.extend(results_of(letter, receipt, self._clock.now()))
         return results, to_send
 
     async def _after(self, result: DeliveryResult) -> DeliveryResult:
@@ -331,49 +402,3 @@ class Sender:
             again = result.at + POSTPONE
             return dataclasses.replace(result, state=DeliveryState.RETRYING, not_before_at=again)
         return result
-
-
-def _kept(said: str) -> str:
-    """What a provider says, without what no database takes and cut to a reasonable length."""
-    return "".join(character for character in said if character.isprintable())[:LONGEST_WORD]
-
-
-def _as_of(delivery: Delivery) -> datetime | None:
-    """When the facts were read, if the shared database was away when this was decided."""
-    stamp = delivery.notice.facts.get("as_of")
-    return datetime.fromisoformat(stamp) if isinstance(stamp, str) else None
-
-
-def result_of(delivery: Delivery, outcome: Outcome, now: datetime) -> DeliveryResult:
-    """Classify one attempt: what state the delivery is in now, and when it may be tried again. Pure."""
-    notice = delivery.notice
-    if isinstance(outcome, Receipt):
-        state = DeliveryState.DELIVERED if outcome.delivered else DeliveryState.ACCEPTED
-        return DeliveryResult(
-            delivery, state, now, reference=_kept(outcome.reference), possible_duplicate=delivery.possible_duplicate
-        )
-    if isinstance(outcome, OutcomeUnknown):
-        return DeliveryResult(
-            delivery,
-            DeliveryState.IN_DOUBT,
-            now,
-            error=_kept(outcome.code),
-            not_before_at=now + ASK_AGAIN,
-            possible_duplicate=True,
-        )
-    whole_channel = isinstance(outcome, PermanentFailure) and outcome.whole_channel
-    if isinstance(outcome, TemporaryFailure) or whole_channel:
-        wish = outcome.retry_after if isinstance(outcome, TemporaryFailure) else REST.total_seconds()
-        again = next_attempt_at(delivery.attempts, notice.key, now, delivery.created_at, notice.expires_at, wish)
-        if again is not None:
-            return DeliveryResult(
-                delivery,
-                DeliveryState.RETRYING,
-                now,
-                error=_kept(outcome.code),
-                not_before_at=again,
-                possible_duplicate=delivery.possible_duplicate,
-            )
-    return DeliveryResult(
-        delivery, DeliveryState.FAILED, now, error=_kept(outcome.code), possible_duplicate=delivery.possible_duplicate
-    )

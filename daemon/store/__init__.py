@@ -15,8 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.store import audit as views
+from daemon.store import digests, pump, receipts, release, responsibility, schema, sync, tick, versions, workers
 from daemon.store import ledger as chains
-from daemon.store import pump, schema, sync, tick, workers
 from daemon.store.connections import Database
 
 if TYPE_CHECKING:
@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from daemon.store.values import (
+        Acknowledged,
         Audit,
+        Breach,
         CaseChange,
+        Conflict,
         Decision,
         Delivery,
         DeliveryResult,
         DeliveryState,
         Event,
+        Held,
         JobBeat,
         LedgerFault,
         LedgerRow,
@@ -39,7 +43,8 @@ if TYPE_CHECKING:
         StoredCase,
         StoredObligation,
     )
-    from policies.model import Case, Directory, Notice
+    from daemon.store.versions import PolicyVersion
+    from policies.model import Case, Directory, FirstHandler, Notice, Reception
 
 
 class Store:
@@ -154,10 +159,77 @@ class Store:
         with self._database.writing() as connection:
             sync.save_directory(connection, directory, now)
 
-    def directory(self) -> tuple[Directory, datetime] | None:
-        """The last directory saved and when it was read."""
+    def directory(self, as_of: datetime | None = None) -> tuple[Directory, datetime] | None:
+        """The last directory saved and when it was read; with `as_of` everybody as known then, without addresses."""
         with self._database.reading() as connection:
+            if as_of is not None:
+                past = responsibility.directory_as_of(connection, as_of)
+                return past or sync.saved_directory(connection)
             return sync.saved_directory(connection)
+
+    # --- responsibility --------------------------------------------------------------------------------
+
+    def first_handlers(self, keys: Collection[str]) -> dict[str, FirstHandler]:
+        """The first handlers on record of these cases."""
+        with self._database.reading() as connection:
+            return sync.frozen_first_handlers(connection, keys)
+
+    def holdings_of(
+        self,
+        *,
+        unit: str | None = None,
+        official: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Held]:
+        """What a unit or a person held, leading or helping, at some time from `since` to `until`; in time."""
+        with self._database.reading() as connection:
+            return responsibility.held_by(connection, unit, official, since, until)
+
+    def record_breaches(self, found: Sequence[Breach], now: datetime) -> int:
+        """Keep limits that passed, each once and for ever, with a line in the ledger; returns how many were new."""
+        with self._database.writing() as connection:
+            events = responsibility.record_breaches(connection, found, now)
+            chains.append(connection, events)
+            return len(events)
+
+    def breaches(
+        self,
+        *,
+        case_key: str | None = None,
+        unit: str | None = None,
+        official: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Breach]:
+        """Limits passed, corrected ones too, in time: of a case, or those a unit or a person held then."""
+        with self._database.reading() as connection:
+            return responsibility.list_breaches(connection, case_key, unit, official, since, until)
+
+    def correct_breach(
+        self,
+        identity: int,
+        *,
+        reason: str,
+        approved_by: str,
+        by: str,
+        now: datetime,
+        document: str | None = None,
+    ) -> Breach | None:
+        """Add a correction to a breach, which stays; None if there is none of that number.
+
+        Raises ValueError without a reason, an approver or an author.
+        """
+        if not (reason.strip() and approved_by.strip() and by.strip()):
+            raise ValueError("a correction needs a reason, an approver and an author")
+        correction = {"reason": reason, "approved_by": approved_by, "document": document}
+        with self._database.writing() as connection:
+            return responsibility.correct_breach(connection, identity, correction, by, now)
+
+    def first_handler_conflicts(self, since: datetime) -> list[Conflict]:
+        """When the shared database named another first handler than the one on record, from then on."""
+        with self._database.reading() as connection:
+            return responsibility.conflicts_since(connection, since)
 
     def set_aside(self, rows: Sequence[SetAside], entity: str, now: datetime) -> None:
         """Replace the list of rows of `entity` that could not be used."""
@@ -272,8 +344,47 @@ class Store:
         with self._database.writing() as connection:
             return pump.retry(connection, keys, now)
 
+    def bind_digest(self, epoch: int, digests_by_id: Mapping[int, str]) -> set[int]:
+        """Write down which message each of these deliveries is about to leave in; returns those still held. Fenced."""
+        with self._database.writing() as connection:
+            workers.fence(connection, epoch)
+            return digests.bind(connection, epoch, digests_by_id)
+
+    def release(self, keys: Collection[str], by: str, reason: str, now: datetime) -> int:
+        """Let notices that are held go out, by notice key; returns how many. They are checked again before that."""
+        with self._database.writing() as connection:
+            return release.release(connection, keys, by, reason, now)
+
+    def refuse(self, keys: Collection[str], by: str, reason: str, now: datetime) -> int:
+        """Cancel notices that are held, by notice key; returns how many."""
+        with self._database.writing() as connection:
+            return release.refuse(connection, keys, by, reason, now)
+
+    def overdue_receipts(self, now: datetime, limit: int) -> list[Delivery]:
+        """What a provider took and brought no receipt for in time."""
+        with self._database.reading() as connection:
+            return receipts.overdue(connection, now, limit)
+
+    def give_up_waiting(self, ids: Collection[int], now: datetime) -> int:
+        """Wait for no receipt of these deliveries any more; a late one is recorded all the same."""
+        with self._database.writing() as connection:
+            return receipts.give_up_waiting(connection, ids, now)
+
+    def receptions(self, obligation_ids: Collection[int]) -> dict[int, dict[str, Reception]]:
+        """Obligation -> step -> when what it sent was delivered, read, acknowledged. Without any it is left out."""
+        with self._database.reading() as connection:
+            return receipts.receptions(connection, obligation_ids)
+
+    def acknowledge(self, case_key: str, official: str, at: datetime, how: str, now: datetime) -> Acknowledged:
+        """Take down that this official acknowledged the case (签收) at that instant, and how (phone, paper, console).
+
+        The open obligations of the case are looked at again at once.
+        """
+        with self._database.writing() as connection:
+            return receipts.acknowledge(connection, case_key, official, at, how, now)
+
     def next_delivery_at(self) -> datetime | None:
-        """The earliest moment any delivery may go out."""
+        """The earliest moment any delivery may go out, or the wait for a receipt is over."""
         with self._database.reading() as connection:
             return pump.next_delivery_at(connection)
 
@@ -337,6 +448,94 @@ class Store:
         """Keep the text of a policy version that came into force (once per version)."""
         with self._database.writing() as connection:
             views.remember_policy(connection, version, files, now)
+
+    # --- versions of the policies ------------------------------------------------------------------------
+
+    def policy_versions(self) -> list[PolicyVersion]:
+        """All versions, the oldest first, without their files."""
+        with self._database.reading() as connection:
+            return versions.all_versions(connection)
+
+    def policy_files(self, version: str) -> dict[str, str] | None:
+        """The text of each policy file of a version; None when it is not known."""
+        with self._database.reading() as connection:
+            return versions.files_of(connection, version)
+
+    def propose_policy(
+        self,
+        version: str,
+        files: Mapping[str, str],
+        by: str,
+        now: datetime,
+        *,
+        from_at: datetime | None = None,
+        note: str = "",
+    ) -> None:
+        """Put a version forward. Raises ReleaseRefused when it was released already."""
+        with self._database.writing() as connection:
+            versions.propose(connection, version, files, by, now, from_at=from_at, note=note)
+
+    def approve_policy(self, version: str, by: str, now: datetime) -> PolicyVersion:
+        """A second person agrees. Raises ReleaseRefused when he is the proposer, or nothing waits for it."""
+        with self._database.writing() as connection:
+            return versions.approve(connection, version, by, now)
+
+    def activate_policy(
+        self, version: str, by: str, now: datetime, *, from_at: datetime | None = None, note: str = ""
+    ) -> PolicyVersion:
+        """Put a version in force from a moment on (now if none is given). Raises ReleaseRefused if it is unknown."""
+        with self._database.writing() as connection:
+            return versions.activate(connection, version, by, now, from_at=from_at, note=note)
+
+    def policy_took_over(self, version: str, now: datetime) -> None:
+        """Note that an approved version's moment has come; once, whichever node sees it first."""
+        with self._database.writing() as connection:
+            versions.take_over(connection, version, now)
+
+    def retire_policy(self, version: str, by: str, now: datetime, note: str = "") -> bool:
+        """Withdraw a version; False if it was already. Raises ReleaseRefused when none would be in force."""
+        with self._database.writing() as connection:
+            return versions.retire(connection, version, by, now, note)
+
+    def cases_by_version(self) -> Mapping[str | None, int]:
+        """How many running cases are bound to each version; None: to none yet."""
+        with self._database.reading() as connection:
+            return versions.cases_by_version(connection)
+
+    def running_cases(
+        self,
+        *,
+        after: str = "",
+        limit: int = 500,
+        bound_to: str | None = None,
+        other_than: str | None = None,
+        policy: str | None = None,
+    ) -> list[str]:
+        """Keys of running cases, in order after `after`: of one version, of any but one, with a limit of a policy."""
+        with self._database.reading() as connection:
+            return versions.running_cases(
+                connection, after, limit, bound_to=bound_to, other_than=other_than, policy=policy
+            )
+
+    def bind(self, keys: Collection[str], version: str, by: str, now: datetime, why: str = "") -> int:
+        """Let these cases run by that version: a ledger event each, and a recount; returns how many moved."""
+        with self._database.writing() as connection:
+            return versions.bind(connection, keys, version, by, now, why)
+
+    def bind_unbound(self, version: str) -> int:
+        """Cases taken over before versions were kept run by that one; returns how many."""
+        with self._database.writing() as connection:
+            return versions.bind_unbound(connection, version)
+
+    def recount_wanted(self) -> tuple[str, list[str]] | None:
+        """The name of a wish and the cases to be counted again; `forget` the name when it is done."""
+        with self._database.reading() as connection:
+            return versions.recount_wanted(connection)
+
+    def forget(self, name: str) -> None:
+        """Remove a bookmark."""
+        with self._database.writing() as connection:
+            versions.forget(connection, name)
 
     def beat(self, job: str, node: str, now: datetime, error: str = "") -> None:
         """Record a run of a periodic job: good, or with what error."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from daemon.store import codec
+from daemon.store import codec, release
 from daemon.store.bulk import among, fetch, insert_rows
 from daemon.store.codec import instant, maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, OBLIGATION_COLUMNS, delivery, stored_obligation
@@ -44,6 +44,7 @@ def audit(connection: sa.Connection, now: datetime, grace: timedelta) -> Audit:
     ]
     by_state = sa.select(d.state, count).where(WAITING).group_by(d.state)
     waiting: dict[str, int] = dict(fetch(connection, by_state))
+    held, oldest_held_at = release.waiting(connection)
     oldest_pending = sa.select(sa.func.min(d.created_at)).where(WAITING, d.state != "in_doubt")
     return Audit(
         open=connection.execute(sa.select(count).where(o.state == "open")).scalar_one(),
@@ -53,6 +54,8 @@ def audit(connection: sa.Connection, now: datetime, grace: timedelta) -> Audit:
         pending=waiting.get("pending", 0) + waiting.get("retrying", 0),
         in_doubt=waiting.get("in_doubt", 0),
         oldest_pending_at=maybe_instant(connection.execute(oldest_pending).scalar()),
+        held=held,
+        oldest_held_at=oldest_held_at,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from daemon.store import ledger
+from daemon.store import digests, ledger, receipts
 from daemon.store.bulk import among, fetch, insert_rows, locked_rows, update_rows
 from daemon.store.codec import maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, DELIVERY_FIELDS, delivery, delivery_fields
@@ -29,7 +29,7 @@ _MAY_FOLLOW: dict[DeliveryState, frozenset[DeliveryState]] = {
     _S.FAILED: frozenset({_S.IN_DOUBT, _S.RETRYING, _S.ACCEPTED}),
     _S.RETRYING: frozenset({_S.IN_DOUBT}),
     _S.IN_DOUBT: frozenset(),
-    _S.CANCELLED: frozenset({_S.PENDING, _S.RETRYING, _S.IN_DOUBT}),
+    _S.CANCELLED: frozenset({_S.PENDING, _S.RETRYING, _S.IN_DOUBT, _S.HELD}),
 }
 _SAID: dict[DeliveryState, str] = {
     _S.ACCEPTED: "sent",
@@ -38,6 +38,7 @@ _SAID: dict[DeliveryState, str] = {
     _S.IN_DOUBT: "in_doubt",
     _S.RETRYING: "retrying",
     _S.CANCELLED: "cancelled",
+    _S.HELD: "held",
 }
 
 
@@ -47,9 +48,13 @@ def _claim_statement(*, by_channel: bool) -> sa.Executable:
         waiting = waiting.where(deliveries.c.channel.in_(sa.bindparam("channels", expanding=True)))
     waiting = waiting.order_by(deliveries.c.not_before_at, deliveries.c.priority, deliveries.c.id)
     chosen = waiting.limit(sa.bindparam("limit")).with_for_update(skip_locked=True).cte("chosen")
+    return _claiming(deliveries.c.id.in_(sa.select(chosen.c.id)))
+
+
+def _claiming(which: sa.ColumnElement[bool]) -> sa.Executable:
     return (
         sa.update(deliveries)
-        .where(deliveries.c.id.in_(sa.select(chosen.c.id)))
+        .where(which)
         .values(
             state="sending",
             claimed_by=sa.bindparam("epoch"),
@@ -77,7 +82,10 @@ _NEXT = sa.select(sa.func.min(deliveries.c.not_before_at)).where(WAITING)
 def claim(
     connection: sa.Connection, epoch: int, now: datetime, limit: int, channels: Collection[str] | None
 ) -> list[Delivery]:
-    """Claim what may go out now, in order. The worker must have been fenced in this transaction."""
+    """Claim what may go out now, in order, and what may go into one message with it (over the limit if need be).
+
+    The worker must have been fenced in this transaction.
+    """
     if limit <= 0:
         return []
     parameters: dict[str, Any] = {"now": micros(now), "limit": limit, "epoch": epoch}
@@ -85,6 +93,8 @@ def claim(
         found = fetch(connection, CLAIM_ANY, parameters)
     else:
         found = fetch(connection, CLAIM_BY_CHANNEL, {**parameters, "channels": list(channels)})
+    if more := digests.companions(connection, now, found):
+        found += fetch(connection, _claiming(among(connection, deliveries.c.id, more)), {"epoch": epoch})
     found = sorted(found, key=lambda row: (row.not_before_at, row.priority, row.id))
     return [delivery(row[:-1]) for row in found]
 
@@ -121,14 +131,38 @@ def record(connection: sa.Connection, epoch: int, results: Sequence[DeliveryResu
         duplicate = before.possible_duplicate or result.possible_duplicate or doubtful
         not_before = micros(result.not_before_at or now)
         reference = result.reference or result.delivery.reference
-        written[identity] = (after.value, not_before, reference, error, duplicate, identity)
+        written[identity] = (
+            after.value,
+            not_before,
+            reference,
+            error,
+            duplicate,
+            _receipt_due(result, after),
+            micros(result.at) if after is DeliveryState.DELIVERED else None,
+            identity,
+        )
         standing[identity] = _Standing(after, None, None, before.attempts, duplicate)
         events.append(_event(result, after, before.attempts, error, duplicate=duplicate))
     update_rows(connection, deliveries, _RECORDED, list(written.values()), "claimed_by = NULL, cancel_reason = NULL")
     ledger.append(connection, events)
 
 
-_RECORDED = ("state", "not_before_at", "reference", "error", "possible_duplicate", "id")
+_RECORDED = (
+    "state",
+    "not_before_at",
+    "reference",
+    "error",
+    "possible_duplicate",
+    "receipt_due_at",
+    "delivered_at",
+    "id",
+)
+
+
+def _receipt_due(result: DeliveryResult, state: DeliveryState) -> int | None:
+    """Until when the provider may say that what it took has arrived, for a notice that has another way to go."""
+    wait = result.delivery.notice.wait
+    return None if wait is None or state is not DeliveryState.ACCEPTED else micros(result.at + wait)
 
 
 def _lock(connection: sa.Connection, ids: Collection[int]) -> dict[int, _Standing]:
@@ -171,12 +205,17 @@ def _event(result: DeliveryResult, state: DeliveryState, attempts: int, error: s
         body["reference"] = result.reference
     if duplicate:
         body["possible_duplicate"] = True
+    if result.digest:
+        body["digest"] = result.digest
+    if notice.may_wake:
+        body["may_wake"] = notice.may_wake
     return Event(notice.case_key, _SAID[state], result.at, body)
 
 
 def next_delivery_at(connection: sa.Connection) -> datetime | None:
-    """The earliest moment any delivery may go out."""
-    return maybe_instant(connection.execute(_NEXT).scalar())
+    """The earliest moment any delivery may go out, or the wait for a receipt is over."""
+    moments = maybe_instant(connection.execute(_NEXT).scalar()), receipts.next_due_at(connection)
+    return min((at for at in moments if at is not None), default=None)
 
 
 def add(
@@ -199,6 +238,9 @@ def add(
 
 
 # --- cancelling, retrying, doubting -------------------------------------------------------------------------
+
+
+_UNSENT = ("pending", "retrying", "in_doubt", "sending", "held")
 
 
 def cancel(connection: sa.Connection, keys: Collection[str], reason: str, now: datetime) -> int:
@@ -225,7 +267,7 @@ def cancel_overtaken(connection: sa.Connection, case_keys: Collection[str], now:
         .join(obligations, obligations.c.id == deliveries.c.obligation_id)
         .where(
             among(connection, obligations.c.case_key, case_keys),
-            deliveries.c.state.in_(("pending", "retrying", "in_doubt", "sending")),
+            deliveries.c.state.in_(_UNSENT),
             sa.or_(obligations.c.state != "open", moved),
         )
     )
@@ -236,8 +278,7 @@ def cancel_overtaken(connection: sa.Connection, case_keys: Collection[str], now:
 
 
 def _claimable(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Any]:
-    states = deliveries.c.state.in_(("pending", "retrying", "in_doubt", "sending"))
-    query = sa.select(*DELIVERY_COLUMNS).where(which, states)
+    query = sa.select(*DELIVERY_COLUMNS).where(which, deliveries.c.state.in_(_UNSENT))
     return fetch(connection, query.order_by(deliveries.c.id).with_for_update())
 
 
@@ -261,7 +302,10 @@ def _cancel(connection: sa.Connection, found: Iterable[Any], reasons: Mapping[in
 
 
 def retry(connection: sa.Connection, keys: Collection[str], now: datetime) -> int:
-    """Put failed, cancelled or doubtful deliveries back; what may have gone out already stays marked."""
+    """Put failed, cancelled or doubtful deliveries back; what may have gone out already stays marked.
+
+    What needs a release and never had one waits for it again.
+    """
     states = deliveries.c.state.in_(("failed", "cancelled", "in_doubt"))
     query = sa.select(*DELIVERY_COLUMNS).where(among(connection, deliveries.c.notice_key, keys), states)
     found = [delivery(row) for row in fetch(connection, query.order_by(deliveries.c.id).with_for_update())]
@@ -269,9 +313,10 @@ def retry(connection: sa.Connection, keys: Collection[str], now: datetime) -> in
     events: list[Event] = []
     for one in found:
         duplicate = one.possible_duplicate or one.state is DeliveryState.IN_DOUBT
-        written.append(("retrying", micros(now), duplicate, one.id))
-        result = DeliveryResult(one, DeliveryState.RETRYING, now)
-        events.append(_event(result, DeliveryState.RETRYING, one.attempts, "", duplicate=duplicate))
+        state = DeliveryState.HELD if one.notice.release and not one.attempts else DeliveryState.RETRYING
+        written.append((state.value, micros(now), duplicate, one.id))
+        result = DeliveryResult(one, state, now)
+        events.append(_event(result, state, one.attempts, "", duplicate=duplicate))
     columns = ("state", "not_before_at", "possible_duplicate", "id")
     update_rows(connection, deliveries, columns, written, "claimed_by = NULL, cancel_reason = NULL, error = ''")
     ledger.append(connection, events)

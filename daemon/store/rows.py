@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from daemon.store import codec
@@ -201,6 +202,10 @@ DELIVERY_COLUMNS = [
 ]
 
 
+GATHERED_FOR = timedelta(minutes=1)  # what may go into one message with others waits for what is decided beside it
+_GATHERED = GATHERED_FOR // timedelta(microseconds=1)
+
+
 def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: str, now: int) -> tuple[Any, ...]:
     """The values of DELIVERY_FIELDS of a new delivery. Copies go out after the rest."""
     return (
@@ -227,9 +232,15 @@ def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: s
         now,
         1 if notice.copy else 0,
         _first_state(notice).value,
-        now if notice.hold_until is None else max(now, micros(notice.hold_until)),
+        _first_moment(notice, now),
         codec.encode_manner(notice),
     )
+
+
+def _first_moment(notice: Notice, now: int) -> int:
+    if notice.hold_until is not None:
+        return max(now, micros(notice.hold_until))
+    return now + _GATHERED if notice.digest else now
 
 
 def _first_state(notice: Notice) -> DeliveryState:

@@ -39,6 +39,25 @@ FINAL = frozenset(
 )
 
 
+# The ledger's words for what the record of movements says; told once, when the facts of a case change.
+MOVEMENT_KINDS = frozenset(
+    {
+        "received",
+        "signed_for",
+        "accepted",
+        "handed_over",
+        "co_handling",
+        "handback_asked",
+        "handback_agreed",
+        "returned",
+        "closed",
+        "record_changed",
+        "holder_changed",
+        "repeats",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of the ledger (责任台账): what happened to a case, when, by whom. `body` is JSON, no personal data."""
@@ -117,6 +136,58 @@ class ObligationChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Breach:
+    """One limit passed (超期): which, when, who answers for it as things stood then. Never removed, only corrected.
+
+    `due` is `legal` or `platform`. `leaders` are posts: unit, role and official. The unit and the official are those
+    who held the case at `at`, or whose own clock it was. `title`, `basis` and `policy_version` go into the ledger;
+    they are empty when read back. `corrections` were added later, each with its reason and its approver.
+    """
+
+    case_key: str
+    policy: str
+    limit: str
+    instance: str
+    deadline_version: int
+    due: str
+    at: datetime
+    unit: str | None = None
+    official: str | None = None
+    first_unit: str | None = None
+    first_official: str | None = None
+    leaders: tuple[Mapping[str, str | None], ...] = ()
+    title: str = ""
+    basis: str = ""
+    policy_version: str = ""
+    id: int | None = None
+    recorded_at: datetime | None = None
+    corrected_at: datetime | None = None
+    corrections: tuple[Mapping[str, str | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One holding of a case, as kept to find the cases of a unit or a person."""
+
+    case_key: str
+    number: int
+    unit: str | None
+    official: str | None
+    lead: bool
+    from_at: datetime
+    to_at: datetime | None = None
+    document: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The shared database named another first handler than the one on record, which stays."""
+
+    case_key: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CaseChange:
     """All that one sync learnt about one case: written in one transaction."""
 
@@ -124,6 +195,7 @@ class CaseChange:
     obligations: tuple[ObligationChange, ...] = ()
     events: tuple[Event, ...] = ()
     gone: bool = False
+    breaches: tuple[Breach, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +210,7 @@ class Decision:
     notices: tuple[Notice, ...] = ()
     events: tuple[Event, ...] = ()
     cancel: str | None = None
+    breaches: tuple[Breach, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +234,22 @@ class Delivery:
     acknowledged_at: datetime | None = None
 
 
+class Acknowledged(StrEnum):
+    """What is answered to somebody who acknowledges a case (签收)."""
+
+    TAKEN = "acknowledged"
+    ALREADY = "already"  # all he was sent is acknowledged; nothing is written
+    LATE = "late"  # taken down, after others had been told that it was wanting
+    NOT_YOURS = "not_yours"  # nothing about the case was ever sent to him
+    CLOSED = "closed"  # nothing of the case is running any more
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What became of one attempt: the new state, and the ledger's line about it."""
+    """What became of one attempt: the new state, and the ledger's line about it.
+
+    `digest` is the key of the message it shared with others, empty if it went alone.
+    """
 
     delivery: Delivery
     state: DeliveryState
@@ -172,6 +258,7 @@ class DeliveryResult:
     error: str = ""
     not_before_at: datetime | None = None
     possible_duplicate: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +282,8 @@ class Audit:
     pending: int
     in_doubt: int
     oldest_pending_at: datetime | None
+    held: int = 0  # wait for a human's release
+    oldest_held_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

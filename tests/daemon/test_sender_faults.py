@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from channels.base import Message, OutcomeUnknown, Receipt, TemporaryFailure
 from channels.spool import SpoolSettings
 from daemon.engine import Engine
-from daemon.sender import Sender, WayOut, result_of
+from daemon.letters import result_of
+from daemon.sender import Sender, WayOut
 from daemon.store.values import Delivery, DeliveryState
 from daemon.wiring import renderer_of, rules_of
 from support.running_office import Running, running_office

@@ -1,0 +1,177 @@
+"""What leaves as one message (a notice of its own, or several to one person), and what becomes of it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from channels.base import OutcomeUnknown, PermanentFailure, Receipt, TemporaryFailure
+from daemon.retry import next_attempt_at
+from daemon.store.digests import DIGEST_KEY
+from daemon.store.values import Delivery, DeliveryResult, DeliveryState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from channels.base import Outcome
+    from policies.model import Notice
+
+ASK_AGAIN = timedelta(seconds=30)  # a delivery in doubt is looked into after this long
+LONGEST_WORD = 200  # characters kept of what a provider calls a message or an error
+REST = timedelta(minutes=1)  # a channel that cannot send anything (wrong password) is left alone this long
+FULL = 200  # notices one digest holds at most; what is over goes into another
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message to be: the deliveries in it, and its own key if it is a digest (汇总)."""
+
+    deliveries: tuple[Delivery, ...]
+    digest: str = ""
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of the message."""
+        return self.digest or self.deliveries[0].notice.key
+
+    @property
+    def possible_duplicate(self) -> bool:
+        """Whether it may have gone out already."""
+        return any(one.possible_duplicate for one in self.deliveries)
+
+    @property
+    def attempts(self) -> int:
+        """How often the most tried of its notices was tried."""
+        return max(one.attempts for one in self.deliveries)
+
+    def certain(self) -> Letter:
+        """The same, known not to have gone out."""
+        return replace(self, deliveries=tuple(replace(one, possible_duplicate=False) for one in self.deliveries))
+
+    def singly(self) -> list[Letter]:
+        """Each notice in a message of its own."""
+        return [alone(one) for one in self.deliveries]
+
+
+def alone(delivery: Delivery) -> Letter:
+    """A notice that goes by itself; the key of a digest it was in once is no reference of the provider's."""
+    if delivery.reference.startswith(DIGEST_KEY):
+        delivery = replace(delivery, reference="")
+    return Letter((delivery,))
+
+
+def letters_of(deliveries: Sequence[Delivery], at_least: Callable[[Notice], int]) -> list[Letter]:
+    """Put together what may go together: fresh notices to one person from `at_least` of them on.
+
+    What was in a digest that perhaps went out stays in that digest, so that the provider can be asked about it; what
+    perhaps went out alone stays alone. In the order of the first delivery of each.
+    """
+    groups: dict[tuple[str, ...], list[Delivery]] = {}
+    for one in deliveries:
+        groups.setdefault(_company(one), []).append(one)
+    letters: list[Letter] = []
+    for (kind, *_), members in groups.items():
+        if kind == _BOUND:
+            letters.append(Letter(tuple(members), members[0].reference))
+        elif kind == _FREE:
+            letters.extend(_gathered(members, at_least))
+        else:
+            letters.extend(map(alone, members))
+    return letters
+
+
+_BOUND, _FREE, _ALONE = "bound", "free", "alone"
+
+
+def _company(one: Delivery) -> tuple[str, ...]:
+    notice = one.notice
+    if one.possible_duplicate:
+        bound = one.reference.startswith(DIGEST_KEY)
+        return (_BOUND, one.reference) if bound else (_ALONE, notice.key)
+    return (_FREE, notice.person, notice.channel) if notice.digest else (_ALONE, notice.key)
+
+
+def _gathered(members: Sequence[Delivery], at_least: Callable[[Notice], int]) -> Iterable[Letter]:
+    for begin in range(0, len(members), FULL):
+        some = tuple(members[begin : begin + FULL])
+        if len(some) < max(2, min(at_least(one.notice) for one in some)):
+            yield from map(alone, some)
+        else:
+            yield Letter(some, digest_key(one.notice.key for one in some))
+
+
+def digest_key(keys: Iterable[str]) -> str:
+    """The key of the digest of these notices: the same notices are the same message."""
+    return DIGEST_KEY + hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:32]
+
+
+def results_of(letter: Letter, outcome: Outcome, now: datetime) -> list[DeliveryResult]:
+    """What became of every notice in a letter: all share the outcome, and the moment of another attempt."""
+    if not letter.digest:
+        return [result_of(letter.deliveries[0], outcome, now)]
+    shared = result_of(_as_one(letter), outcome, now)
+    return [
+        replace(shared, delivery=replace(one, reference=letter.digest), digest=letter.digest)
+        for one in letter.deliveries
+    ]
+
+
+def _as_one(letter: Letter) -> Delivery:
+    first = letter.deliveries[0]
+    ends = [one.notice.expires_at for one in letter.deliveries]
+    last = max((end for end in ends if end is not None), default=None)
+    return replace(
+        first,
+        notice=replace(first.notice, key=letter.digest, expires_at=None if None in ends else last),
+        attempts=letter.attempts,
+        created_at=min(one.created_at for one in letter.deliveries),
+        possible_duplicate=letter.possible_duplicate,
+    )
+
+
+def _kept(said: str) -> str:
+    """What a provider says, without what no database takes and cut to a reasonable length."""
+    return "".join(character for character in said if character.isprintable())[:LONGEST_WORD]
+
+
+def as_of(delivery: Delivery) -> datetime | None:
+    """When the facts were read, if the shared database was away when this was decided."""
+    stamp = delivery.notice.facts.get("as_of")
+    return datetime.fromisoformat(stamp) if isinstance(stamp, str) else None
+
+
+def result_of(delivery: Delivery, outcome: Outcome, now: datetime) -> DeliveryResult:
+    """Classify one attempt: what state the delivery is in now, and when it may be tried again. Pure."""
+    notice = delivery.notice
+    if isinstance(outcome, Receipt):
+        state = DeliveryState.DELIVERED if outcome.delivered else DeliveryState.ACCEPTED
+        return DeliveryResult(
+            delivery, state, now, reference=_kept(outcome.reference), possible_duplicate=delivery.possible_duplicate
+        )
+    if isinstance(outcome, OutcomeUnknown):
+        return DeliveryResult(
+            delivery,
+            DeliveryState.IN_DOUBT,
+            now,
+            error=_kept(outcome.code),
+            not_before_at=now + ASK_AGAIN,
+            possible_duplicate=True,
+        )
+    whole_channel = isinstance(outcome, PermanentFailure) and outcome.whole_channel
+    if isinstance(outcome, TemporaryFailure) or whole_channel:
+        wish = outcome.retry_after if isinstance(outcome, TemporaryFailure) else REST.total_seconds()
+        again = next_attempt_at(delivery.attempts, notice.key, now, delivery.created_at, notice.expires_at, wish)
+        if again is not None:
+            return DeliveryResult(
+                delivery,
+                DeliveryState.RETRYING,
+                now,
+                error=_kept(outcome.code),
+                not_before_at=again,
+                possible_duplicate=delivery.possible_duplicate,
+            )
+    return DeliveryResult(
+        delivery, DeliveryState.FAILED, now, error=_kept(outcome.code), possible_duplicate=delivery.possible_duplicate
+    )

@@ -1,0 +1,53 @@
+"""Digests in the outbox: bring together what may leave as one message, and remember which notices a message held.
+
+While a digest is on its way each of its rows carries the digest's own key as reference. After a crash the rows that
+carry the same key are one message again: the provider is asked about that one, and nothing is sent a second way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from daemon.store.bulk import among, fetch, locked_rows, update_rows
+from daemon.store.codec import micros
+from daemon.store.tables import WAITING, deliveries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+DIGEST_KEY = "digest:"  # how the key of a digest begins; no notice key does, case numbers are quoted in them
+MOST = 300  # rows one claim may bring along beside its batch
+_MAY_BE_TOGETHER = '"digest":true'  # in the canonical text of `manner`
+
+
+def companions(connection: sa.Connection, now: datetime, found: Sequence[Any]) -> list[int]:
+    """The ids of what waits and belongs in one message with something just claimed, locked."""
+    together = [row for row in found if _MAY_BE_TOGETHER in row.manner]
+    if not together:
+        return []
+    d = deliveries.c
+    channels = sorted({row.channel for row in together})
+    waiting = (WAITING, d.channel.in_(channels))
+    mine = among(connection, d.person, sorted({row.person for row in together}))
+    marked = d.manner.contains(_MAY_BE_TOGETHER, autoescape=True)
+    query = sa.select(d.id).where(*waiting, d.not_before_at <= micros(now), mine, marked)
+    query = query.order_by(d.not_before_at, d.priority, d.id).limit(MOST)
+    ids = {row.id for row in fetch(connection, query.with_for_update(skip_locked=True))}
+    bound = sorted({row.reference for row in together if row.reference.startswith(DIGEST_KEY)})
+    if bound:  # a digest perhaps sent is looked into as a whole
+        same = sa.select(d.id).where(*waiting, among(connection, d.reference, bound))
+        ids |= {row.id for row in fetch(connection, same.with_for_update(skip_locked=True))}
+    return sorted(ids)
+
+
+def bind(connection: sa.Connection, epoch: int, digests: Mapping[int, str]) -> set[int]:
+    """Write the key of its digest to each delivery this worker still holds; returns which those are."""
+    if not digests:
+        return set()
+    rows = locked_rows(connection, deliveries, ("id", "state", "claimed_by"), "id", list(digests))
+    held = {row.id for row in rows if row.state == "sending" and row.claimed_by == epoch}
+    update_rows(connection, deliveries, ("reference", "id"), [(digests[one], one) for one in sorted(held)])
+    return held
