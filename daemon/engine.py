@@ -173,9 +173,11 @@ class Engine:
         mine = next((o for o in known if _is_of(notice, o)), None)
         if stored is None or rule is None or mine is None:
             return None
-        if stored.case.restricted:
-            return Why.RESTRICTED.value
         policy, limit, _ = rule
+        if stored.case.restricted:
+            allowed = policy.restricted
+            may_know = notice.person in allowed.recipients and notice.say == allowed.say
+            return None if may_know else Why.RESTRICTED.value
         first, calendar = stored.first_handler, self.rules.calendar(policy, limit)
         plan = after_transfer(
             policy, mine.obligation, stored.case, notice, self.directory, first, calendar, now, self.rules.kinds
@@ -225,14 +227,20 @@ def _log_postponed(stored: StoredObligation, problem: str) -> None:
     log.error(telemetry.POSTPONED, case=one.case_key, limit=one.limit, problem=problem)
 
 
+_NO_WAY = frozenset({DeliveryState.FAILED, DeliveryState.CANCELLED, DeliveryState.SENDING, DeliveryState.DARK})
+
+
 def _same_message(other: Delivery, failed: Delivery) -> bool:
     """Whether this is the same message to the same person over another channel, and it arrived or still may.
 
-    One that is being sent at this moment does not count: it may fail too, and then each would rely on the other.
+    One that is being sent at this moment does not count: it may fail too, and then each would rely on the other. Nor
+    does one whose receipt is what the other channels wait for: taken by the provider is not arrived.
     """
     mine, his = failed.notice, other.notice
+    unproved = other.state is DeliveryState.ACCEPTED and his.wait is not None
     return (
-        other.state not in {DeliveryState.FAILED, DeliveryState.CANCELLED, DeliveryState.SENDING}
+        not unproved
+        and other.state not in _NO_WAY
         and his.channel != mine.channel
         and (his.policy, his.limit, his.instance, his.deadline_version, his.step, his.repeat, his.person)
         == (mine.policy, mine.limit, mine.instance, mine.deadline_version, mine.step, mine.repeat, mine.person)

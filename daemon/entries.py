@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from daemon.store.values import StoredObligation
-    from policies.model import Obligation, Plan, Reason
+    from policies.model import Notice, Obligation, Plan, Reason
     from policies.text import Text
 
 POSTPONE = timedelta(minutes=10)  # a row that throws is looked at again this much later
@@ -57,9 +57,20 @@ def plan_body(obligation: Obligation, plan: Plan) -> dict[str, object]:
         "light": plan.light.value,
         "next_check_at": plan.next_check_at.isoformat() if plan.next_check_at else None,
         "notices": [{"key": n.key, "step": n.step, "role": n.role, "person": n.person, "channel": n.channel,
-                     "why": n.why.value, "at": n.at.isoformat()} for n in plan.notices],
+                     "why": n.why.value, "at": n.at.isoformat(), **_manner(n)} for n in plan.notices],
         "reasons": [reason_body(r) for r in plan.reasons if r.why is not Why.NOT_YET],
     }  # fmt: skip
+
+
+def _manner(notice: Notice) -> dict[str, object]:
+    """What is out of the ordinary about how a notice goes out; each use of a basis to wake somebody stands here."""
+    said: dict[str, object] = {
+        "hold_until": notice.hold_until.isoformat() if notice.hold_until else None,
+        "may_wake": notice.may_wake,
+        "release": notice.release,
+        "dark": notice.dark,
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 def reason_body(reason: Reason) -> dict[str, object]:

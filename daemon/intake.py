@@ -20,7 +20,7 @@ from daemon.entries import about, gist, reason_body, told_of, withdrawn
 from daemon.errors import DaemonError, SourceUnavailable
 from daemon.source import BadRow
 from daemon.store.codec import encode_case
-from daemon.store.values import CaseChange, DeliveryState, Event, ObligationChange, SetAside, StoredCase
+from daemon.store.values import FINAL, CaseChange, DeliveryState, Event, ObligationChange, SetAside, StoredCase
 from policies.evaluate import evaluate
 from policies.model import Case, Directory, History, ObligationState, Why
 from policies.obligations import first_handler_of, obligations_of, revise
@@ -210,7 +210,7 @@ class Intake:
 
     def _silence(self, key: str, now: datetime) -> None:
         """A case that has become restricted: nothing decided before goes out."""
-        waiting = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RETRYING, DeliveryState.IN_DOUBT)
+        waiting = frozenset(DeliveryState) - FINAL
         after = 0
         while page := self.store.deliveries(states=waiting, case_key=key, after_id=after):
             self.store.cancel([one.notice.key for one in page], Why.RESTRICTED.value, now)
