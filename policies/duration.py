@@ -115,6 +115,21 @@ _MOMENT = re.compile(
     r"(?:(?P<sign>[+-])\s*(?P<length>.+?))?\s*"
     r"(?P<clock>(?<!\d)[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?"
 )
+# 起算、到期 instead of start, due; 前、后 instead of minus and plus, also behind the name of a milestone.
+ANCHOR_WORDS = {"起算": "start", "到期": "due", "挂账复查": "review"}
+_CHINESE_ANCHOR = re.compile(
+    rf"(?P<anchor>{'|'.join(ANCHOR_WORDS)})"
+    r"(?:日|当日|当天)?\s*(?:(?:以|之)?(?P<side>[前后])(?=\s*\d)|(?=[+-]|\d|$))"
+)
+_CHINESE_SIDE = re.compile(r"(?P<anchor>[A-Za-z][A-Za-z0-9_]*)\s*(?:以|之)?(?P<side>[前后])(?=\s*\d)")
+_SIGNS = {"前": "-", "后": "+", None: ""}
+
+_WITHIN = re.compile(r"(?:within\b)?\s*(?P<length>.*?)\s*(?:以内|之内|内)?", re.IGNORECASE | re.DOTALL)
+_EVERY = re.compile(
+    r"(?:every\b|每)\s*(?P<every>.+?)\s*[,，]?\s*(?:up to|at most|最多|至多)\s*(?P<times>[0-9]{1,9})\s*(?:times?|次)",
+    re.IGNORECASE,
+)
+
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%")
 
 
@@ -154,17 +169,35 @@ def parse_duration(text: str) -> Duration:
     return Duration(-amount if found["sign"] == "-" else amount, unit)
 
 
-def parse_moment(text: str) -> Moment:
-    """Read `start`, `due - 3 工作日 09:00`, `due 09:00`, `start + 50%`; any milestone name may be the anchor.
+def parse_within(text: str) -> Duration:
+    """Read a length where one says how long something may take: also `within 4 workhours` and `4 工作小时内`.
 
     Raises DurationError.
     """
-    plain = _plain(text)
+    found = _WITHIN.fullmatch(_plain(text))
+    return parse_duration(text if found is None or not found["length"] else found["length"])
+
+
+def parse_every(text: str) -> tuple[str, int] | None:
+    """`every 5 workdays up to 6 times`, `每 5 工作日，最多 6 次`: the length as written and the number; None: neither."""
+    found = _EVERY.fullmatch(_plain(text))
+    return None if found is None else (found["every"], int(found["times"]))
+
+
+def parse_moment(text: str) -> Moment:
+    """Read `start`, `due - 3 工作日 09:00`, `due 09:00`, `start + 50%`; any milestone name may be the anchor.
+
+    In Chinese also `到期前 3 工作日 09:00`, `到期当天 09:00`, `起算后 2 日`, `acknowledged_at 后 5 工作日`.
+
+    Raises DurationError.
+    """
+    plain = _english_anchor(_plain(text))
     found = _MOMENT.fullmatch(plain)
     if found is None:
         raise DurationError(
             Text(
-                f"“{text}”不是时刻：应写 start、due、due - 3 工作日 09:00、due + 1 工作日 09:00、start + 50% 之类",
+                f"“{text}”不是时刻：应写 start、due、due - 3 工作日 09:00、到期前 3 工作日 09:00、due + 1 工作日 09:00、"
+                "start + 50% 之类",
                 f"'{text}' is not a moment: write start, due, due - 3 workdays 09:00, due + 1 workday 09:00, "
                 "start + 50% or the like",
             )
@@ -205,6 +238,14 @@ def format_moment(moment: Moment, language: Language) -> str:
     if moment.at is not None:
         parts.append(moment.at.strftime("%H:%M:%S" if moment.at.second else "%H:%M"))
     return " ".join(parts)
+
+
+def _english_anchor(plain: str) -> str:
+    found = _CHINESE_ANCHOR.match(plain) or _CHINESE_SIDE.match(plain)
+    if found is None:
+        return plain
+    anchor = ANCHOR_WORDS.get(found["anchor"], found["anchor"])
+    return f"{anchor} {_SIGNS[found['side']]} {plain[found.end() :].strip()}".strip()
 
 
 def _plain(text: str) -> str:
