@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from daemon.render import STEP_TITLES, UNACKNOWLEDGED
 from policies.chain import ROLE_TITLES
 from policies.text import Text
+from policies.ways import LEG_TITLES, split_leg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -189,7 +190,10 @@ class Names:
         return self._limits.get((policy, limit)) or self._any_limit.get(limit, limit)
 
     def role(self, role: str) -> str:
-        """What the role is called here."""
+        """What the role is called here; bound to a leg it says so: 属地主要负责人."""
+        name, leg = split_leg(role)
+        if leg in LEG_TITLES:
+            return f"{self.word(LEG_TITLES, leg)}{self.say('', ' ')}{self.role(name)}"
         if role in ROLE_TITLES and self.language == "en":
             return ROLE_TITLES[role].en
         return self._roles.get(role) or self.word(ROLE_TITLES, role)
