@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from daemon import telemetry
-from daemon.entries import about, decided, held_over, plan_body, postponed, untouched, withdrawn
+from daemon.entries import about, breaches_of, decided, held_over, plan_body, postponed, untouched, withdrawn
 from daemon.errors import DaemonError
 from daemon.intake import Intake, named
 from daemon.store.values import Decision, DeliveryState, Event
@@ -80,9 +80,10 @@ class Engine:
             self._just_taken = frozenset()
             return 0
         keys = {stored.obligation.case_key for stored in claimed}
-        looked = self.intake.refresh(keys, now, self._just_taken)
+        stale = {stored.obligation.case_key for stored in claimed if _to_be_recounted(stored, now)}
+        looked = self.intake.refresh(keys, now, self._just_taken, recount=stale)
         self._just_taken = looked.moved
-        known = self.store.cases(keys - looked.moved, looked.read)
+        known = self._with_their_versions(claimed, looked, now)
         decisions = [self._looked_at(stored, known, looked, now) for stored in claimed]
         self._save_decisions(list(zip(claimed, decisions, strict=True)), now)
         return len(claimed)
@@ -138,7 +139,10 @@ class Engine:
             problem = f"{type(error).__name__}: {error}"
             _log_postponed(stored, problem)
             return postponed(stored, problem, now)
-        return decided(stored, plan, now, as_of=case.read_at if away else None)
+        late = breaches_of(
+            policy, limit, stored.obligation, plan, case.case, case.first_handler, self.intake.directory_at
+        )
+        return decided(stored, plan, now, as_of=case.read_at if away else None, breaches=late)
 
     # --- gate ------------------------------------------------------------------------------------------
 

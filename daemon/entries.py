@@ -6,21 +6,29 @@ import dataclasses
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from daemon.store.values import Decision, Event, ObligationChange
+from daemon.store.values import Breach, Decision, Event, ObligationChange
 from policies.model import ObligationState, Why
+from policies.responsibility import lapses
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from daemon.store.values import StoredObligation
-    from policies.model import Notice, Obligation, Plan, Reason
+    from policies.model import Case, Directory, FirstHandler, Limit, Notice, Obligation, Plan, Policy, Reason
     from policies.text import Text
 
 POSTPONE = timedelta(minutes=10)  # a row that throws is looked at again this much later
 
 
-def decided(stored: StoredObligation, plan: Plan, now: datetime, *, as_of: datetime | None) -> Decision:
+def decided(
+    stored: StoredObligation,
+    plan: Plan,
+    now: datetime,
+    *,
+    as_of: datetime | None,
+    breaches: tuple[Breach, ...] = (),
+) -> Decision:
     """What a plan writes. `as_of` is when the facts were read, given only while the shared database is away."""
     notices = plan.notices
     if as_of is not None:
@@ -33,7 +41,39 @@ def decided(stored: StoredObligation, plan: Plan, now: datetime, *, as_of: datet
         if _worth_telling(plan)
         else ()
     )
-    return Decision(change, notices, events)
+    return Decision(change, notices, events, breaches=breaches)
+
+
+def breaches_of(
+    policy: Policy,
+    limit: Limit,
+    obligation: Obligation,
+    plan: Plan,
+    case: Case,
+    first: FirstHandler | None,
+    directory_at: Callable[[datetime], Directory],
+) -> tuple[Breach, ...]:
+    """The limits whose passing a plan found out, with those who answer for them as things stood when they passed."""
+    return tuple(
+        Breach(
+            case_key=case.key,
+            policy=obligation.policy,
+            limit=obligation.limit,
+            instance=obligation.instance,
+            deadline_version=obligation.deadline_version,
+            due=one.due,
+            at=one.at,
+            unit=one.unit,
+            official=one.official,
+            first_unit=one.first_unit,
+            first_official=one.first_official,
+            leaders=tuple({"role": b.role, "unit": b.unit, "official": b.official} for b in one.leaders),
+            title=limit.title,
+            basis=limit.basis,
+            policy_version=obligation.policy_version,
+        )
+        for one in lapses(obligation, plan, case, first, policy, directory_at)
+    )
 
 
 def _idle_reason(plan: Plan) -> str:

@@ -16,8 +16,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from daemon import telemetry
-from daemon.entries import about, gist, reason_body, told_of, withdrawn
+from daemon.entries import about, breaches_of, gist, reason_body, told_of, withdrawn
 from daemon.errors import DaemonError, SourceUnavailable
+from daemon.movements import is_noticed, told_of_movements, told_of_repeat, with_noticed
 from daemon.source import BadRow
 from daemon.store.codec import encode_case
 from daemon.store.values import FINAL, CaseChange, DeliveryState, Event, ObligationChange, SetAside, StoredCase
@@ -27,20 +28,22 @@ from policies.obligations import first_handler_of, obligations_of, revise
 from policies.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from daemon.rules import Rules
     from daemon.source import Source
     from daemon.store import Store
-    from daemon.store.values import StoredObligation
-    from policies.model import FirstHandler, Ladder, Limit, Obligation, Policy
+    from daemon.store.values import Breach, StoredObligation
+    from policies.model import FirstHandler, Ladder, Limit, Obligation, Policy, PolicySet
 
 log = telemetry.logger(__name__)
 
 PAUSED_EVERY = timedelta(hours=1)  # how often cases with a standing clock are read again
 PAGE = 1000
+NOTICED = "+"  # ends the fingerprint of a case with movements only we noticed: its facts are not the source's alone
 GONE = ""  # the fingerprint of a case that left the source: if it comes back, it is taken over whatever it says
+_BREACHES = frozenset({Why.BREACH, Why.PLATFORM_BREACH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,15 @@ class SyncReport:
     set_aside: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What we knew of a case: its facts, its obligations, and the first handler of the case it repeats."""
+
+    known: StoredCase | None
+    obligations: Sequence[StoredObligation]
+    earlier: FirstHandler | None
+
+
 class Intake:
     """What one worker knows of the shared database, and how it takes over the rest."""
 
@@ -73,6 +85,7 @@ class Intake:
         self.away_since: datetime | None = None
         remembered = store.directory()
         self.directory: Directory = remembered[0] if remembered else Directory()
+        self._directory_since: datetime | None = remembered[1] if remembered else None
         self.overtaken = False  # another node has put other rules in force since: this one decides nothing
         self._applied: str | None = None  # the mark of the rules this worker has counted everything by
         self._paused_seen_at: datetime | None = None
@@ -113,7 +126,8 @@ class Intake:
         bad: list[BadRow] = []
         fine: set[str] = set()
         for page in self.source.changed_since(watermark, PAGE):
-            taken, uncountable = self._take(page.cases, now, recount=rules_changed)
+            everything = {case.key for case in page.cases} if rules_changed else ()
+            taken, uncountable = self._take(page.cases, now, recount=everything)
             changed += taken
             read += len(page.cases)
             bad.extend((*page.bad, *uncountable))
@@ -164,7 +178,7 @@ class Intake:
             raise SourceUnavailable(Text(zh, en))
         if directory != self.directory:
             self.store.save_directory(directory, now)
-            self.directory = directory
+            self.directory, self._directory_since = directory, now
         self._set_aside("directory", bad, set(), now, whole=True)
 
     def _set_aside(self, entity: str, bad: Iterable[BadRow], fine: set[str], now: datetime, *, whole: bool) -> None:
@@ -180,8 +194,8 @@ class Intake:
                     rows.setdefault(old.row, old)
         self.store.set_aside(list(rows.values()), entity, now)
 
-    def _take(self, cases: Sequence[Case], now: datetime, *, recount: bool = False) -> tuple[int, list[BadRow]]:
-        """Count the obligations of the cases whose facts changed.
+    def _take(self, cases: Sequence[Case], now: datetime, *, recount: Collection[str] = ()) -> tuple[int, list[BadRow]]:
+        """Count the obligations of the cases whose facts changed, and of those to `recount`.
 
         Returns how many cases that were, and those that cannot be counted: set aside, they do not stop the others.
         """
@@ -190,21 +204,33 @@ class Intake:
         by_key = {case.key: case for case in cases}
         known = self.store.cases(by_key)
         prints = {key: fingerprint(case, now) for key, case in by_key.items()}
-        changed = [key for key in by_key if recount or key not in known or known[key].fingerprint != prints[key]]
-        if not changed:
-            return 0, []
-        obligations = self.store.obligations_of(changed)
+        changed = [
+            key for key in by_key if key in recount or key not in known or _source_print(known[key]) != prints[key]
+        ]
+        taken, bad = 0, list[BadRow]()
+        for keys in _earlier_first(changed, by_key):
+            saved, unfit = self._take_changed({key: by_key[key] for key in keys}, prints, known, now)
+            taken, bad = taken + saved, [*bad, *unfit]
+        return taken, bad
+
+    def _take_changed(
+        self, cases: Mapping[str, Case], prints: Mapping[str, str], known: Mapping[str, StoredCase], now: datetime
+    ) -> tuple[int, list[BadRow]]:
+        obligations = self.store.obligations_of(cases)
+        repeated = {case.earlier for case in cases.values() if case.earlier is not None}
+        earlier = self.store.first_handlers(repeated) if repeated else {}
         changes: list[CaseChange] = []
         bad: list[BadRow] = []
-        for key in changed:
+        for key, case in cases.items():
+            before = _Before(known.get(key), obligations.get(key, []), earlier.get(case.earlier or ""))
             try:
-                changes.append(self._change(by_key[key], prints[key], known.get(key), obligations.get(key, []), now))
+                changes.append(self._change(case, prints[key], before, now))
             except Exception as error:  # noqa: BLE001 - one poisonous case must not stop the others; it is listed
                 bad.append(BadRow("cases", key, f"无法计算期限：{type(error).__name__}: {error}"))
                 log.warning(telemetry.SET_ASIDE, case=key, problem=f"{type(error).__name__}: {error}")
         refused = self._save(changes, now)
-        for key in changed:
-            if by_key[key].restricted and key in known and not known[key].case.restricted:
+        for key, case in cases.items():
+            if case.restricted and key in known and not known[key].case.restricted:
                 self._silence(key, now)
         return len(changes) - len(refused), [*bad, *refused]
 
@@ -230,53 +256,65 @@ class Intake:
             return [BadRow("cases", key, f"自有数据库不接受：{named(error)}")]
         return []
 
-    def _change(
-        self, case: Case, print_: str, known: StoredCase | None, old: Sequence[StoredObligation], now: datetime
-    ) -> CaseChange:
-        counted = obligations_of(self.rules.policies, case, self.rules.calendars, now, self.rules.default_calendar)
-        first = first_handler_of(self.rules.policies, case, self.rules.calendars, self.rules.default_calendar)
-        before = {(o.obligation.policy, o.obligation.limit, o.obligation.instance): o for o in old}
+    def _change(self, read: Case, print_: str, before: _Before, now: datetime) -> CaseChange:
+        """What became of a case: counted by the rules it is bound to, a new one by those in force."""
+        known, rules = before.known, self.rules
+        last = None if known is None else known.case
+        case = with_noticed(read, last, now)
+        version = (known.policy_version if known else None) or rules.policies.version
+        policies = rules.policies_for(version)
+        counted = obligations_of(policies, case, rules.calendars, now, rules.default_calendar)
+        claimed = first_handler_of(policies, read, rules.calendars, rules.default_calendar)
+        first = (known.first_handler if known else None) or claimed
+        olds = {(o.obligation.policy, o.obligation.limit, o.obligation.instance): o for o in before.obligations}
         changes: list[ObligationChange] = []
+        breaches: list[Breach] = []
         events: list[Event] = []
         if known is None:
             events.append(Event(case.key, "seen", now, {"unit": case.unit, "handler": case.handler}))
+        events.extend((*told_of_repeat(case, last, now), *told_of_movements(case, last, now)))
         for new in counted.obligations:
-            stored = before.pop((new.policy, new.limit, new.instance), None)
-            change, more = self._revised(new, case, first, stored, now)
+            stored = olds.pop((new.policy, new.limit, new.instance), None)
+            change, more, late = self._revised(new, case, first, stored, now)
             changes.append(change)
             events.extend(more)
-        for stored in before.values():
+            breaches.extend(late)
+        for stored in olds.values():
             if stored.obligation.state in {ObligationState.OPEN, ObligationState.PAUSED}:
                 changes.append(withdrawn(stored))
                 events.append(Event(case.key, "withdrawn", now, about(stored.obligation)))
-        told = self._findings_told(known, now)
+        told = self._findings_told(known, policies, now)
         events.extend(Event(case.key, "finding", now, reason_body(r)) for r in counted.findings if gist(r) not in told)
-        stored_case = StoredCase(case, print_, now, first_handler=first)
-        return CaseChange(stored_case, tuple(changes), tuple(events))
+        stored_print = print_ + NOTICED if any(is_noticed(move) for move in case.transfers) else print_
+        stored_case = StoredCase(case, stored_print, now, first_handler=claimed, policy_version=version)
+        return CaseChange(stored_case, tuple(changes), tuple(events), breaches=tuple(breaches))
 
-    def _findings_told(self, known: StoredCase | None, now: datetime) -> set[tuple[Why, str, Text]]:
+    def _findings_told(
+        self, known: StoredCase | None, policies: PolicySet, now: datetime
+    ) -> set[tuple[Why, str, Text]]:
         """What the facts known before had shown already: said once, not with every change of the case."""
         if known is None:
             return set()
-        rules = self.rules
-        before = obligations_of(rules.policies, known.case, rules.calendars, now, rules.default_calendar)
+        before = obligations_of(policies, known.case, self.rules.calendars, now, self.rules.default_calendar)
         return {gist(reason) for reason in before.findings}
 
     def _revised(
         self, new: Obligation, case: Case, first: FirstHandler | None, stored: StoredObligation | None, now: datetime
-    ) -> tuple[ObligationChange, list[Event]]:
+    ) -> tuple[ObligationChange, list[Event], tuple[Breach, ...]]:
         policy, limit, ladder = self._rule_of(new)
         calendar = self.rules.calendar(policy, limit)
         old = stored.obligation if stored else None
         history = stored.history if stored else History()
         obligation, history, reasons = revise(old, history, new, ladder, calendar, now)
         idle = None
+        breaches: tuple[Breach, ...] = ()
         if obligation.state is not ObligationState.OPEN:
             # No step is due any more, but a limit met too late between two looks is a breach all the same.
             idle = obligation.state.value
             last = evaluate(policy, obligation, case, history, self.directory, first, calendar, now, self.rules.kinds)
             history = last.history
-            reasons = (*reasons, *(reason for reason in last.reasons if reason.why is Why.BREACH))
+            reasons = (*reasons, *(reason for reason in last.reasons if reason.why in _BREACHES))
+            breaches = breaches_of(policy, limit, obligation, last, case, first, self.directory_at)
         change = ObligationChange(
             obligation,
             history,
@@ -285,10 +323,17 @@ class Intake:
             stored.id if stored else None,
             stored.revision if stored else None,
         )
-        return change, told_of(old, obligation, reasons, now)
+        return change, told_of(old, obligation, reasons, now), breaches
+
+    def directory_at(self, at: datetime) -> Directory:
+        """Everybody as known at that instant: who answers for what happened then is not asked of today's list."""
+        if self._directory_since is not None and self._directory_since <= at:
+            return self.directory
+        then = self.store.directory(as_of=at)
+        return self.directory if then is None else then[0]
 
     def _rule_of(self, obligation: Obligation) -> tuple[Policy, Limit, Ladder]:
-        rule = self.rules.limit(obligation.policy, obligation.limit)
+        rule = self.rules.limit(obligation.policy, obligation.limit, obligation.policy_version)
         if rule is None:
             raise LookupError(f"{obligation.policy}/{obligation.limit}")
         return rule
@@ -332,12 +377,18 @@ class Intake:
 
     # --- a second look -----------------------------------------------------------------------------------
 
-    def refresh(self, asked: set[str], now: datetime, just_taken: frozenset[str] = frozenset()) -> Looked:
-        """Re-read these cases and take over those whose facts changed.
+    def refresh(
+        self,
+        asked: set[str],
+        now: datetime,
+        just_taken: frozenset[str] = frozenset(),
+        recount: Collection[str] = (),
+    ) -> Looked:
+        """Re-read these cases and take over those whose facts changed; count those to `recount` again in any case.
 
         Cases just taken over are not taken again: facts that change with every reading would never come to a decision.
         """
-        known = self.store.fingerprints_of(asked)
+        known = {key: print_.removesuffix(NOTICED) for key, print_ in self.store.fingerprints_of(asked).items()}
         try:
             fresh, bad = self._reread(asked)
         except SourceUnavailable as error:
@@ -352,9 +403,11 @@ class Intake:
             self._withdraw_cases(gone, now)
         prints = {fingerprint(case, now): case for case in fresh.values()}
         changed = [
-            case for print_, case in prints.items() if known.get(case.key) != print_ and case.key not in just_taken
+            case
+            for print_, case in prints.items()
+            if (known.get(case.key) != print_ or case.key in recount) and case.key not in just_taken
         ]
-        _, uncountable = self._take(changed, now)
+        _, uncountable = self._take(changed, now, recount=recount)
         if uncountable:
             self._set_aside("cases", uncountable, set(), now, whole=False)
         why = {row.row: row.reason for row in uncountable}
@@ -372,6 +425,24 @@ def fingerprint(case: Case, now: datetime) -> str:
     ahead = sorted(name for name, at in case.milestones.items() if at > now)
     ahead += sorted(f"pause {pause.seq}" for pause in case.pauses if pause.from_at > now)
     return hashlib.sha256("\n".join((encode_case(case), *ahead)).encode()).hexdigest()
+
+
+def _source_print(known: StoredCase) -> str:
+    """The fingerprint of what the source said, whatever we noticed beside it."""
+    return known.fingerprint.removesuffix(NOTICED)
+
+
+def _earlier_first(keys: Sequence[str], cases: Mapping[str, Case]) -> Iterator[list[str]]:
+    """The keys in rounds, so that a case comes after the one it repeats and can inherit that one's first handler."""
+    waiting = list(keys)
+    while waiting:
+        left = frozenset(waiting)
+        ready = [key for key in waiting if cases[key].earlier == key or cases[key].earlier not in left]
+        if not ready:  # cases that repeat each other wait for nobody
+            yield waiting
+            return
+        yield ready
+        waiting = sorted(left.difference(ready))
 
 
 def named(error: Exception) -> str:

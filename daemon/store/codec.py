@@ -6,6 +6,7 @@ The text is canonical: compact, keys sorted, Chinese as it is. The same facts al
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import isfinite
@@ -291,6 +292,12 @@ def encode_directory(people: Directory) -> str:
             ],
         }
     )
+
+
+def without_addresses(people: Directory) -> Directory:
+    """Everybody, but no way to reach them: for what is kept of the past."""
+    named = {key: replace(official, addresses={}) for key, official in people.officials.items()}
+    return replace(people, officials=named)
 
 
 def decode_directory(text: str) -> Directory:

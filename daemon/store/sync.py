@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from daemon.store import codec, ledger, pump
-from daemon.store.bulk import among, fetch, insert_rows
+from daemon.store import codec, ledger, pump, responsibility
+from daemon.store.bulk import among, fetch, insert_rows, locked_rows
 from daemon.store.codec import instant, micros
 from daemon.store.rows import OBLIGATION_COLUMNS, OBLIGATION_FIELDS, obligation_fields, stored_obligation
 from daemon.store.tables import (
@@ -19,7 +19,7 @@ from daemon.store.tables import (
     obligations,
     rows_set_aside,
 )
-from daemon.store.values import Event, SetAside, StoredCase
+from daemon.store.values import MOVEMENT_KINDS, Event, SetAside, StoredCase
 from policies.model import FirstHandler
 
 if TYPE_CHECKING:
@@ -46,9 +46,11 @@ _OVERWRITE_OBLIGATION = (
     )
     + ", revision = obligations.revision + 1, claimed_by = NULL"
 )
+# The version a case is bound to is changed by `bind` alone: a sync worked out before would take it back.
 _OVERWRITE_CASE = (
     "ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, facts = excluded.facts, "
-    "read_at = excluded.read_at, open = excluded.open, gone = excluded.gone, policy_version = excluded.policy_version"
+    "read_at = excluded.read_at, open = excluded.open, gone = excluded.gone, "
+    "policy_version = COALESCE(cases.policy_version, excluded.policy_version)"
 )
 _CASE_COLUMNS = ("key", "fingerprint", "facts", "read_at", "open", "gone", "policy_version")
 _FIRST_HANDLER_COLUMNS = ("case_key", "unit", "official", "frozen_at", "milestone", "recorded_at")
@@ -121,6 +123,7 @@ def obligations_of(connection: sa.Connection, keys: Collection[str]) -> dict[str
 def save_cases(connection: sa.Connection, changes: Sequence[CaseChange], now: datetime) -> None:
     """Write cases, first handlers, obligations and events. The last change of a case counts."""
     latest = {change.stored.case.key: change for change in changes}
+    events = _told_first_here(connection, changes, latest)
     insert_rows(connection, cases, _CASE_COLUMNS, [_case_row(latest[key]) for key in sorted(latest)], _OVERWRITE_CASE)
     written = {
         fields[:4]: (*fields, (one.revision or 0) + 1)
@@ -135,10 +138,27 @@ def save_cases(connection: sa.Connection, changes: Sequence[CaseChange], now: da
         [written[key] for key in sorted(written)],
         _OVERWRITE_OBLIGATION,
     )
+    responsibility.save_holdings(connection, [change.stored.case for change in latest.values()])
     conflicts = _freeze(connection, [c.stored.first_handler for c in latest.values() if c.stored.first_handler], now)
+    breached = responsibility.record_breaches(connection, [one for c in latest.values() for one in c.breaches], now)
     known = {key for key, change in latest.items() if any(one.id is not None for one in change.obligations)}
     overtaken = pump.cancel_overtaken(connection, known, now) if known else []
-    ledger.append(connection, [*(event for change in changes for event in change.events), *conflicts, *overtaken])
+    ledger.append(connection, [*events, *breached, *conflicts, *overtaken])
+
+
+def _told_first_here(
+    connection: sa.Connection, changes: Sequence[CaseChange], latest: Mapping[str, CaseChange]
+) -> list[Event]:
+    """The events, without the movements another node has told: it took over the very same facts before us."""
+    found = locked_rows(connection, cases, ("key", "fingerprint"), "key", latest)
+    there = {row.key: row.fingerprint for row in found}
+    told = {key for key, change in latest.items() if there.get(key) == change.stored.fingerprint}
+    return [
+        event
+        for change in changes
+        for event in change.events
+        if change.stored.case.key not in told or event.kind not in MOVEMENT_KINDS
+    ]
 
 
 def _case_row(change: CaseChange) -> tuple[object, ...]:
@@ -193,6 +213,7 @@ def save_directory(connection: sa.Connection, people: Directory, now: datetime) 
     overwrite = "ON CONFLICT (id) DO UPDATE SET people = excluded.people, read_at = excluded.read_at"
     row = (1, codec.encode_directory(people), micros(now))
     insert_rows(connection, directory, ("id", "people", "read_at"), [row], overwrite)
+    responsibility.keep_directory(connection, people, now)
 
 
 def saved_directory(connection: sa.Connection) -> tuple[Directory, datetime] | None:

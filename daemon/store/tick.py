@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from daemon.store import ledger, pump
+from daemon.store import ledger, pump, responsibility
 from daemon.store.bulk import fetch, insert_rows, locked_rows, update_rows
 from daemon.store.codec import maybe_instant, micros
 from daemon.store.rows import (
@@ -75,7 +75,8 @@ def save_decisions(
         key=lambda row: row[0],  # in key order on every node: no deadlock over a doubled tick
     )
     new = insert_rows(connection, deliveries, DELIVERY_FIELDS, notices, "ON CONFLICT (notice_key) DO NOTHING")
-    ledger.append(connection, [*(event for decision in standing for event in decision.events), *cancelled])
+    breached = responsibility.record_breaches(connection, [one for d in standing for one in d.breaches], now)
+    ledger.append(connection, [*(event for decision in standing for event in decision.events), *breached, *cancelled])
     return new
 
 
