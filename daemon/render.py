@@ -37,6 +37,7 @@ STANDARD = "standard"
 ENGLISH = "en"
 UNACKNOWLEDGED = "unacknowledged"
 DIGEST = "digest"
+SHIRKING = "shirking"
 # What providers that only take a template and its variables are given.
 PARAMETERS = ("case", "stage", "due", "left", "deadline", "role_title", "office")
 
@@ -105,6 +106,10 @@ STEP_TITLES = {
     "today": Text("当日预警", "due-day warning"),
     "urge": Text("催办", "urging"),
     "bulletin": Text("提请通报", "bulletin"),
+    "review": Text("复查", "review"),
+    SHIRKING: Text("退回提示", "hand-backs"),
+    "restricted": Text("限制知悉提示", "restricted notice"),
+    "release_wanted": Text("待核发", "release wanted"),
 }
 COLOURS = {"green": "#2e7d32", "yellow": "#b28704", "orange": "#d9680b", "red": "#c62828"}
 LIGHT_TITLES = {
@@ -271,10 +276,14 @@ class Renderer:
         ordered = sorted(notices, key=lambda one: (_legal_end(one[0]), one[0].case_key, one[0].key))
         decided_at = max(at for _, at in notices)
         items = [
-            self._context(notice, official, decided_at, possible_duplicate=possible_duplicate, as_of=as_of)
-            for notice, _ in ordered
+            self._context(notice, official, at, possible_duplicate=possible_duplicate, as_of=as_of)
+            for notice, at in ordered
         ]
         context = {**items[0], "items": items, "first": items[0], "count": len(items), "more": len(items) - 1}
+        context["sent_at"] = self._sent_at(decided_at)
+        context["copy"], context["copy_mark"] = False, ""  # of single notices; each of them says so itself
+        context["marks"] = context["as_of_note"] + context["duplicate_mark"]
+        context["subject_mark"] = self._subject_mark("", context["duplicate_mark"])
         words = self._find(STANDARD, DIGEST, channel_kind)
         subject, text, html = self._written(words, channel_kind, context, *(notice.case_key for notice, _ in notices))
         return Message(
@@ -304,7 +313,8 @@ class Renderer:
     def check(self, policies: PolicySet) -> list[Text]:
         """Every mistake in the templates the policies use: missing, not to be rendered, or too long for a text message.
 
-        Every `say` of every step is tried for each kind of channel with made-up facts in every state of a limit.
+        Every `say` of every step is tried for each kind of channel with made-up facts in every state of a limit; and
+        so is what a policy says beside its steps: the digest, the text without content, the one about hand-backs.
         """
         problems: dict[Text, None] = {}
         for policy, ladder, say, kind in _uses(policies):
@@ -314,7 +324,19 @@ class Renderer:
                 problems[error.message] = None
             else:
                 problems.update(dict.fromkeys(self._too_long(policy, ladder, say, kind)))
+        for policy, kind in _digesting(policies):
+            try:
+                self._try_digest(policy, kind)
+            except RenderError as error:
+                problems[error.message] = None
         return list(problems)
+
+    def _try_digest(self, policy: Policy, kind: str) -> None:
+        for ladder in policy.ladders:
+            several = [(notice, notice.at) for notice in _samples(policy, ladder, DIGEST)]
+            for number, marked in ((1, True), (len(several), False)):
+                as_of = SAMPLE_NOTICE.at if marked else None
+                self.digest(several[:number], SAMPLE_OFFICIAL, kind, key=DIGEST, possible_duplicate=marked, as_of=as_of)
 
     def _try(self, policy: Policy, ladder: str, say: str, kind: str) -> None:
         for notice in _samples(policy, ladder, say):
@@ -455,14 +477,21 @@ class Renderer:
             missed=[_rung(name, language) for name in notice.missed],
             caught_up=notice.why is Why.CAUGHT_UP,
             fell_upward=notice.why in FALLEN,
-            sent_at=self._full(now) + f" {now:%H:%M}",
+            sent_at=self._sent_at(decided_at),
             as_of_note=as_of_note,
             duplicate_mark=duplicate_mark,
             copy_mark=copy_mark,
             marks=(copy_mark.strip() if language == "zh" else "") + as_of_note + duplicate_mark,
-            subject_mark=copy_mark + (duplicate_mark + " " if duplicate_mark and language == "en" else duplicate_mark),
+            subject_mark=self._subject_mark(copy_mark, duplicate_mark),
         )
         return context
+
+    def _sent_at(self, at: datetime) -> str:
+        now = at.astimezone(self._zone)
+        return self._full(now) + f" {now:%H:%M}"
+
+    def _subject_mark(self, copy_mark: str, duplicate_mark: str) -> str:
+        return copy_mark + (duplicate_mark + " " if duplicate_mark and self._language == "en" else duplicate_mark)
 
     def _standing(self, facts: Mapping[str, Any], now: datetime, due_at: datetime, legal_at: datetime) -> _Standing:
         """How much is left, in the words that are true: `超期` is said only once the legal limit has passed."""
@@ -704,10 +733,26 @@ def _uses(policies: PolicySet) -> Iterator[tuple[Policy, str, str, str]]:
         for name in dict.fromkeys(limit.ladder for limit in policy.limits):
             for step in policy.ladders[name].steps:
                 for kind in (step.via or policy.via).channels:
-                    for say in _says(step):
+                    for say in (*_says(step), *_beside_the_steps(policy)):
                         seen.setdefault((name, say, kind), policy)
     for (ladder, say, kind), policy in seen.items():
         yield policy, ladder, say, kind
+
+
+def _digesting(policies: PolicySet) -> Iterator[tuple[Policy, str]]:
+    """Each policy that puts messages together, with each kind of channel it uses."""
+    for policy in policies.policies.values():
+        if policy.digest is not None:
+            ways = (step.via or policy.via for ladder in policy.ladders.values() for step in ladder.steps)
+            for kind in dict.fromkeys(kind for via in ways for kind in via.channels):
+                yield policy, kind
+
+
+def _beside_the_steps(policy: Policy) -> Iterator[str]:
+    if policy.restricted.recipients:
+        yield policy.restricted.say
+    if policy.first_handler.handbacks_allowed is not None:
+        yield SHIRKING
 
 
 def _says(step: Step) -> tuple[str, ...]:
