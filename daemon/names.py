@@ -192,7 +192,7 @@ class Names:
     def role(self, role: str) -> str:
         """What the role is called here; bound to a leg it says so: 属地主要负责人."""
         name, leg = split_leg(role)
-        if leg in LEG_TITLES:
+        if leg is not None and leg in LEG_TITLES:
             return f"{self.word(LEG_TITLES, leg)}{self.say('', ' ')}{self.role(name)}"
         if role in ROLE_TITLES and self.language == "en":
             return ROLE_TITLES[role].en

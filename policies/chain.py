@@ -197,7 +197,8 @@ def next_upward(
         default=-1,
     )
     reasons: list[Reason] = []
-    for seat in seats[below + 1 :]:
+    was_last_resort = name == ADMINISTRATOR and _is_away(person, question)  # so all the seats were tried before him
+    for seat in () if was_last_resort else seats[below + 1 :]:
         taken = _taken_by(seat, question)
         if taken.person == person:
             continue
