@@ -30,6 +30,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     ),
     "outbox": ("daemon.cli.outbox", "outbox", "待发箱：列出、重发、取消", "the outbox: list, retry, cancel"),
     "ledger": ("daemon.cli.ledger", "ledger", "责任台账：查看、核验", "the ledger: show, verify"),
+    "backtest": (
+        "daemon.cli.backtest",
+        "backtest",
+        "用真实的历史案件回放策略",
+        "play the policies over the real past",
+    ),
     "calc": ("daemon.cli.calc", "calc", "按法律规则计算期限", "count a period as the law does"),
     "source": (
         "daemon.cli.source",
