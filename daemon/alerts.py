@@ -13,15 +13,17 @@ from policies.model import Notice, Why
 from policies.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date, datetime
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import date, datetime, tzinfo
 
+    from daemon.store.values import Conflict
     from policies.calendar import Calendar
     from policies.model import Directory
     from policies.text import Language
 
 SAY = "alert"
 ROLE = "administrator"
+CASES_A_DAY = 5  # conflicts told one by one; the others of the day together
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,89 @@ def unaccounted(count: int) -> Trouble:
             f"{count} open limits have no next step and no stated reason. Run duban status and report it.",
         ),
     )
+
+
+def files_refused(problem: Text) -> Trouble:
+    """Changed configuration files cannot be used."""
+    return Trouble(
+        "files_refused",
+        Text("新配置有误，未采用", "the new configuration was refused"),
+        Text(
+            f"{problem.zh}原配置继续有效。请运行 duban check 查看全部错误。",
+            f"{problem.en} The old one goes on. Run duban check for all mistakes.",
+        ),
+    )
+
+
+def policies_not_taken(version: str, what: Text) -> Trouble:
+    """The policy files on disk are not what is in force."""
+    return Trouble(
+        f"policies_not_taken_{version}",
+        Text("策略文件与生效版本不同", "the policy files are not what is in force"),
+        Text(f"{what.zh}（{version}）。", f"{what.en} ({version})."),
+    )
+
+
+def policy_fell_back(version: str, problem: str) -> Trouble:
+    """A new version of the policies was taken back."""
+    return Trouble(
+        f"policy_fell_back_{version}",
+        Text("新策略已自动撤回", "the new policies were taken back"),
+        Text(
+            f"策略版本 {version} 启用后出错：{problem}。已恢复前一版本。请运行 duban policy status。",
+            f"Policy version {version} failed: {problem}. The one before is in force again. See duban policy status.",
+        ),
+    )
+
+
+def cases_moved(count: int, version: str, why: Text) -> Trouble:
+    """Running cases could not stay with their version."""
+    return Trouble(
+        f"cases_moved_{version}",
+        Text("案件改用现行策略", "cases moved to the policies in force"),
+        Text(
+            f"{count} 个在办案件原用策略版本 {version}，{why.zh}，现改用生效版本，期限已重新计算。",
+            f"{count} running cases were bound to policy version {version}: {why.en}. They now run by the present one.",
+        ),
+    )
+
+
+def first_handler_disputed(case_key: str) -> Trouble:
+    """The shared database names another first handler than the one on record."""
+    return Trouble(
+        f"first_handler {case_key}",
+        Text("首办责任人与来源不符", "the first handler is disputed"),
+        Text(
+            f"案件 {case_key} 的首办信息在共享数据库中被改。首办责任人不变，已记为冲突；详见 duban ledger {case_key}。",
+            f"The shared database names another first handler of {case_key}. The one on record stays; "
+            f"see duban ledger {case_key}.",
+        ),
+    )
+
+
+def first_handlers_disputed(count: int) -> Trouble:
+    """So many of them on one day that one message tells of the rest."""
+    return Trouble(
+        "first_handlers",
+        Text("多起案件首办责任人与来源不符", "several first handlers are disputed"),
+        Text(
+            f"当日另有 {count} 起或更多案件的首办信息在共享数据库中被改，首办责任人均不变，已逐案记入责任台账。",
+            f"{count} more cases or more were given another first handler that day. Those on record stay.",
+        ),
+    )
+
+
+def about_conflicts(conflicts: Sequence[Conflict], zone: tzinfo) -> Iterator[tuple[Trouble, date]]:
+    """What to tell of the conflicts, and the day each belongs to: asked again, the same conflict is told once."""
+    by_day: dict[date, list[str]] = {}
+    for one in conflicts:
+        by_day.setdefault(one.recorded_at.astimezone(zone).date(), []).append(one.case_key)
+    for day, keys in by_day.items():
+        cases = list(dict.fromkeys(keys))
+        for key in cases[:CASES_A_DAY]:
+            yield first_handler_disputed(key), day
+        if len(cases) > CASES_A_DAY:
+            yield first_handlers_disputed(len(cases) - CASES_A_DAY), day
 
 
 def year_unknown(calendar: Calendar, today: date) -> Trouble | None:

@@ -8,7 +8,9 @@ The rules are in `policies`; here they only meet the databases.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from daemon import telemetry
@@ -16,6 +18,7 @@ from daemon.entries import about, breaches_of, decided, held_over, plan_body, po
 from daemon.errors import DaemonError
 from daemon.intake import Intake, named
 from daemon.store.values import Decision, DeliveryState, Event
+from policies.conditions import asks_receptions
 from policies.evaluate import after_failure, after_transfer, evaluate
 from policies.model import ObligationState, Why
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from daemon.source import Source
     from daemon.store import Store
     from daemon.store.values import Delivery, StoredCase, StoredObligation
-    from policies.model import Directory, Notice
+    from policies.model import Directory, Ladder, Limit, Notice, Policy
 
 log = telemetry.logger(__name__)
 
@@ -80,17 +83,67 @@ class Engine:
             self._just_taken = frozenset()
             return 0
         keys = {stored.obligation.case_key for stored in claimed}
-        stale = {stored.obligation.case_key for stored in claimed if _to_be_recounted(stored, now)}
-        looked = self.intake.refresh(keys, now, self._just_taken, recount=stale)
+        ripe = {stored.obligation.case_key for stored in claimed if _is_to_be_recounted(stored, now)}
+        looked = self.intake.refresh(keys, now, self._just_taken, recount=ripe)
+        known = self.store.cases(keys - looked.moved, looked.read)
+        looked = self._follow_their_versions(claimed, known, looked, now)
         self._just_taken = looked.moved
-        known = self._with_their_versions(claimed, looked, now)
-        decisions = [self._looked_at(stored, known, looked, now) for stored in claimed]
+        received = self._with_receptions(claimed)
+        decisions = [self._looked_at(stored, known, looked, now) for stored in received]
         self._save_decisions(list(zip(claimed, decisions, strict=True)), now)
         return len(claimed)
 
+    def _follow_their_versions(
+        self, claimed: Sequence[StoredObligation], known: Mapping[str, StoredCase], looked: Looked, now: datetime
+    ) -> Looked:
+        """Count cases again whose limits were counted by another version than the one they are bound to."""
+        behind = {
+            stored.obligation.case_key
+            for stored in claimed
+            if (case := known.get(stored.obligation.case_key)) is not None
+            and stored.obligation.case_key not in looked.uncountable
+            and self._is_behind(stored, case)
+        }
+        if not behind or looked.away:
+            return looked
+        again = self.intake.refresh(behind, now, recount=behind)
+        return replace(
+            looked, moved=looked.moved | again.moved, uncountable={**looked.uncountable, **again.uncountable}
+        )
+
+    def _is_behind(self, stored: StoredObligation, case: StoredCase) -> bool:
+        wanted = self.rules.policies_for(case.policy_version).version
+        return case.policy_version is not None and wanted != stored.obligation.policy_version
+
+    def _with_receptions(self, claimed: Sequence[StoredObligation]) -> Sequence[StoredObligation]:
+        """The claimed ones with what became of their earlier notices, where their policy asks for it."""
+        asking = {stored.id for stored in claimed if self._asks_receptions(stored)}
+        if not asking:
+            return claimed
+        found = self.store.receptions(asking)
+        return [
+            replace(stored, history=replace(stored.history, receptions=found[stored.id]))
+            if stored.id in found
+            else stored
+            for stored in claimed
+        ]
+
+    def _asks_receptions(self, stored: StoredObligation) -> bool:
+        one = stored.obligation
+        policy = self.rules.policies_for(one.policy_version).policies.get(one.policy)
+        return policy is not None and asks_receptions(policy)
+
     def _save_decisions(self, made: Sequence[tuple[StoredObligation, Decision]], now: datetime) -> None:
+        """Write them, each under the version its case runs by."""
+
+        def version_of(one: tuple[StoredObligation, Decision]) -> str:
+            return self.rules.policies_for(one[0].obligation.policy_version).version
+
+        for version, group in groupby(sorted(made, key=version_of), key=version_of):
+            self._save_under(version, list(group), now)
+
+    def _save_under(self, version: str, made: Sequence[tuple[StoredObligation, Decision]], now: datetime) -> None:
         """Write all at once; if the store refuses the batch, one by one, and what it will not take is postponed."""
-        version = self.rules.policies.version
         try:
             self.store.save_decisions(self.epoch, [decision for _, decision in made], version, now)
         except DaemonError:
@@ -98,13 +151,13 @@ class Engine:
         except Exception as error:
             if len(made) > 1:
                 for one in made:
-                    self._save_decisions([one], now)
+                    self._save_under(version, [one], now)
                 return
             stored, decision = made[0]
             if not (decision.notices or decision.events):
                 raise
             _log_postponed(stored, named(error))
-            self._save_decisions([(stored, held_over(stored, named(error), now))], now)
+            self._save_under(version, [(stored, held_over(stored, named(error), now))], now)
 
     def _looked_at(
         self, stored: StoredObligation, known: Mapping[str, StoredCase], looked: Looked, now: datetime
@@ -118,7 +171,7 @@ class Engine:
         return self._decide(stored, known.get(key), now, away=looked.away)
 
     def _decide(self, stored: StoredObligation, case: StoredCase | None, now: datetime, *, away: bool) -> Decision:
-        rule = self.rules.limit(stored.obligation.policy, stored.obligation.limit)
+        rule = self._rule_of(stored)
         if case is None or rule is None:
             event = Event(stored.obligation.case_key, "withdrawn", now, about(stored.obligation))
             return Decision(withdrawn(stored), events=(event,), cancel="withdrawn")
@@ -135,14 +188,17 @@ class Engine:
                 now,
                 self.rules.kinds,
             )
+            first, then = case.first_handler, self.intake.directory_at
+            late = breaches_of(policy, limit, stored.obligation, plan, case.case, first, then)
         except Exception as error:  # noqa: BLE001 - one poisonous row must not stop the others; it is shown and retried
             problem = f"{type(error).__name__}: {error}"
             _log_postponed(stored, problem)
             return postponed(stored, problem, now)
-        late = breaches_of(
-            policy, limit, stored.obligation, plan, case.case, case.first_handler, self.intake.directory_at
-        )
         return decided(stored, plan, now, as_of=case.read_at if away else None, breaches=late)
+
+    def _rule_of(self, stored: StoredObligation) -> tuple[Policy, Limit, Ladder] | None:
+        one = stored.obligation
+        return self.rules.limit(one.policy, one.limit, one.policy_version)
 
     # --- gate ------------------------------------------------------------------------------------------
 
@@ -173,8 +229,8 @@ class Engine:
     ) -> str | None:
         """Why a notice must not reach this person any more; whoever is in that role by now is told instead."""
         notice, stored = one.notice, cases.get(one.notice.case_key)
-        rule = self.rules.limit(notice.policy, notice.limit)
         mine = next((o for o in known if _is_of(notice, o)), None)
+        rule = None if mine is None else self._rule_of(mine)
         if stored is None or rule is None or mine is None:
             return None
         policy, limit, _ = rule
@@ -189,7 +245,8 @@ class Engine:
         if plan is None:
             return None
         event = Event(notice.case_key, "passed_on", now, plan_body(mine.obligation, plan))
-        self.store.add_notices(mine.id, plan.notices, [event], self.rules.policies.version, now)
+        version = self.rules.policies_for(mine.obligation.policy_version).version
+        self.store.add_notices(mine.id, plan.notices, [event], version, now)
         return "transferred"
 
     # --- failure ---------------------------------------------------------------------------------------
@@ -205,10 +262,10 @@ class Engine:
             event = Event(notice.case_key, "other_channel", now, {"notice": notice.key, "limit": notice.limit})
             self.store.append([event])
             return 0
-        rule = self.rules.limit(notice.policy, notice.limit)
         stored = self.store.cases([notice.case_key]).get(notice.case_key)
         mine = [o for o in self.store.obligations_of([notice.case_key]).get(notice.case_key, []) if _is_of(notice, o)]
-        if rule is None or stored is None or not mine:
+        rule = self._rule_of(mine[0]) if mine else None
+        if rule is None or stored is None:
             return 0
         policy, limit, _ = rule
         plan = after_failure(
@@ -223,7 +280,30 @@ class Engine:
             self.rules.kinds,
         )
         event = Event(notice.case_key, "fell_upward", now, plan_body(mine[0].obligation, plan))
-        return self.store.add_notices(mine[0].id, plan.notices, [event], self.rules.policies.version, now)
+        version = self.rules.policies_for(mine[0].obligation.policy_version).version
+        return self.store.add_notices(mine[0].id, plan.notices, [event], version, now)
+
+    # --- cases to be counted again -----------------------------------------------------------------------
+
+    def count_again(self, now: datetime) -> int:
+        """Count again one lot of the cases somebody moved to another version; returns how many that were.
+
+        While the shared database is away the wish stays.
+        """
+        wanted = self.store.recount_wanted()
+        if wanted is None or self.intake.overtaken:
+            return 0
+        name, keys = wanted
+        looked = self.intake.refresh(set(keys), now, recount=frozenset(keys))
+        if looked.away:
+            return 0
+        self.store.forget(name)
+        return len(keys)
+
+
+def _is_to_be_recounted(stored: StoredObligation, now: datetime) -> bool:
+    at = stored.obligation.recount_at
+    return at is not None and at <= now
 
 
 def _log_postponed(stored: StoredObligation, problem: str) -> None:

@@ -5,6 +5,7 @@ DaemonError
 ├── SchemaMismatch      exit 78: the store was made by another version
 ├── StoreUnavailable    exit 75: our own database does not answer (waited out while running)
 ├── SourceUnavailable   exit 75: the shared database does not answer
+├── ReleaseRefused      exit 1: a policy version may not take this step
 ├── SourceWritable      exit 77: the account could write to the shared database
 └── Fenced              another node declared us dead: step down
 """
@@ -61,6 +62,12 @@ class SourceWritable(DaemonError):
     """The account could write to the shared database."""
 
     exit_code = 77
+
+
+class ReleaseRefused(DaemonError):
+    """A policy version may not take this step of its release."""
+
+    exit_code = 1
 
 
 class Fenced(DaemonError):

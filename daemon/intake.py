@@ -227,6 +227,8 @@ class Intake:
                 changes.append(self._change(case, prints[key], before, now))
             except Exception as error:  # noqa: BLE001 - one poisonous case must not stop the others; it is listed
                 bad.append(BadRow("cases", key, f"无法计算期限：{type(error).__name__}: {error}"))
+                bound_to = before.known.policy_version if before.known else None
+                self.rules.faults.note(self.rules.policies_for(bound_to).version, key)
                 log.warning(telemetry.SET_ASIDE, case=key, problem=f"{type(error).__name__}: {error}")
         refused = self._save(changes, now)
         for key, case in cases.items():
@@ -434,10 +436,10 @@ def _source_print(known: StoredCase) -> str:
 
 def _earlier_first(keys: Sequence[str], cases: Mapping[str, Case]) -> Iterator[list[str]]:
     """The keys in rounds, so that a case comes after the one it repeats and can inherit that one's first handler."""
-    waiting = list(keys)
+    waiting: list[str] = list(keys)
     while waiting:
         left = frozenset(waiting)
-        ready = [key for key in waiting if cases[key].earlier == key or cases[key].earlier not in left]
+        ready: list[str] = [key for key in waiting if cases[key].earlier == key or cases[key].earlier not in left]
         if not ready:  # cases that repeat each other wait for nobody
             yield waiting
             return

@@ -307,6 +307,8 @@ class Sender:
             if letter.digest:
                 parts = [self._write(way, single, now) for single in letter.singly()]
                 return [one for written, _ in parts for one in written], [one for _, lost in parts for one in lost]
+            for one in letter.deliveries:
+                self.engine.rules.faults.note(one.policy_version, one.notice.case_key)
         return [], [DeliveryResult(one, DeliveryState.FAILED, now, error=problem) for one in letter.deliveries]
 
     async def _bind_digests(self, letters: Sequence[Letter]) -> None:

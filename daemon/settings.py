@@ -7,7 +7,7 @@ or one `SettingsError` names every mistake of every file with its place; a broke
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_args
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -19,7 +19,7 @@ from channels.registry import channel_types, kind_of
 from daemon.calendars import load_calendars
 from daemon.errors import SettingsError
 from daemon.mapping import SourceMapping
-from daemon.yamlfile import SecretText, YamlFile, located, read_yaml, reveal_secrets
+from daemon.yamlfile import SecretText, YamlFile, located, parse_yaml, read_yaml, reveal_secrets
 from policies.complaints import Mistake, problems_of, shown
 from policies.errors import KeyPath, PolicyError, Problem
 from policies.language import KnownNames, parse_policies
@@ -152,6 +152,19 @@ class ScheduleSettings(_Part):
     seal: _Seconds = 3_600
 
 
+class ReleaseSettings(_Part):
+    """How changed policies come into force.
+
+    `second_person`: somebody else must approve a changed set of files first. `migrate`: whether running cases follow
+    a new version by themselves (`automatic`) or keep theirs until `duban policy migrate`. `watch`: whether changed
+    files are noticed without a reload.
+    """
+
+    second_person: bool = False
+    migrate: Literal["never", "automatic"] = "never"
+    watch: bool = True
+
+
 class _Main(_Part):
     office: OfficeSettings
     store: StoreSettings
@@ -163,6 +176,8 @@ class _Main(_Part):
     administrators: list[AdministratorSettings] = Field(min_length=1)
     schedule: ScheduleSettings = ScheduleSettings()
     language: Literal["zh", "en"] = "zh"
+    release: ReleaseSettings = ReleaseSettings()
+    dark: bool = False
 
 
 # --- what comes out -----------------------------------------------------------------------------------------
@@ -177,6 +192,8 @@ class Settings:
     source: SourceMapping = field(repr=False)
     schedule: ScheduleSettings
     language: Language
+    release: ReleaseSettings = field(default_factory=ReleaseSettings)
+    dark: bool = False  # the whole office decides everything and sends nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +202,8 @@ class Configuration:
 
     `channel_settings`, `channel_types` and `kinds` (`email` or `sms`) are by the channel's name in the YAML.
     `policy_files` holds the text of each policy file by its name; `version` is the hash of what they say.
-    `administrators` are officials with keys of their own, the last resort of every chain.
+    `administrators` are officials with keys of their own, the last resort of every chain. `known` are the names
+    policies may use here; `watched` the folders whose files a running daemon looks at for changes.
     """
 
     path: Path
@@ -199,11 +217,38 @@ class Configuration:
     version: str
     templates: Path
     administrators: tuple[Official, ...]
+    known: KnownNames = field(default_factory=KnownNames, repr=False)
+    watched: tuple[Path, ...] = ()
 
     @property
     def zone(self) -> ZoneInfo:
         """The office's time zone."""
         return ZoneInfo(self.settings.office.time_zone)
+
+
+def policies_of(files: Mapping[str, str], version: str, configuration: Configuration) -> PolicySet:
+    """A version of the policies from the text of its files, as it was kept.
+
+    What a policy asks of the shared database is not checked again: a column may be gone that only old cases had.
+
+    Raises:
+        SettingsError: this software, or this configuration, cannot read it.
+    """
+    trees = {name: parse_yaml(text, Path(name)).tree for name, text in files.items()}
+    known = replace(configuration.known, milestones=None, fields=None)
+    try:
+        parsed = parse_policies(trees, known)
+    except PolicyError as error:
+        message = Text(f"读不了策略版本 {version[:12]}", f"policy version {version[:12]} cannot be read")
+        raise SettingsError(message, [each.message for each in error.problems]) from None
+    return _darkened(replace(parsed, version=version), dark=configuration.settings.dark)
+
+
+def _darkened(policies: PolicySet, *, dark: bool) -> PolicySet:
+    """All policies dark, where the whole office only looks on; the version stays what the files say."""
+    if not dark:
+        return policies
+    return replace(policies, policies={key: replace(one, dark=True) for key, one in policies.policies.items()})
 
 
 def load(path: Path, environment: Mapping[str, str] | None = None, *, policies: Path | None = None) -> Configuration:
@@ -254,13 +299,14 @@ class _Loading:
         policy_files = self._policy_files(file, mistakes)
         templates = self._folder(file, "templates", "templates", mistakes)
         self._note(file, mistakes)
-        policies = self._policies(policy_files, _known_names(mapping, calendars, channels))
+        known = _known_names(mapping, calendars, channels)
+        policies = self._policies(policy_files, known)
         if self._problems or main is None or mapping is None or calendars is None or policies is None:
             raise self._refusal()
         return Configuration(
             path=self._path,
             settings=_settings(main, mapping, self._path.parent),
-            policies=policies,
+            policies=_darkened(policies, dark=main.dark),
             calendars=calendars,
             channel_settings={each.name: each.settings for each in channels},
             channel_types={each.name: each.type for each in channels},
@@ -269,6 +315,10 @@ class _Loading:
             version=policies.version,
             templates=templates,
             administrators=_officials(main.administrators),
+            known=known,
+            watched=tuple(
+                file.path.parent / name for name in (main.policies, main.calendars or "calendars", main.templates)
+            ),
         )
 
     def _refusal(self) -> SettingsError:
@@ -477,7 +527,8 @@ def _yaml_files(folder: Path) -> list[Path]:
 def _settings(main: _Main, mapping: SourceMapping, folder: Path) -> Settings:
     office = main.office.model_copy(update={"signature": main.office.signature or main.office.name})
     url = _with_password(_sqlite_beside(main.store.url, folder), main.store.password)
-    return Settings(office, main.store.model_copy(update={"url": url}), mapping, main.schedule, main.language)
+    store = main.store.model_copy(update={"url": url})
+    return Settings(office, store, mapping, main.schedule, main.language, main.release, main.dark)
 
 
 def _beside(mapping: SourceMapping | None, folder: Path) -> SourceMapping | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from policies.errors import KeyPath
 
-__all__ = ["SecretText", "YamlFile", "did_you_mean", "located", "read_yaml", "reveal_secrets"]
+__all__ = ["SecretText", "YamlFile", "did_you_mean", "located", "parse_yaml", "read_yaml", "reveal_secrets"]
 
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 50  # no file of ours is nested more than ten deep
@@ -69,7 +69,11 @@ def read_yaml(path: Path) -> YamlFile:
         SettingsError: it cannot be read, is not UTF-8, is empty, is too big or is not the YAML we accept;
             `problems` holds one located sentence for each mistake.
     """
-    text = _decode(path, _read(path))
+    return parse_yaml(_decode(path, _read(path)), path)
+
+
+def parse_yaml(text: str, path: Path) -> YamlFile:
+    """The same for a text at hand; `path` is what mistakes are told of. Raises SettingsError."""
     reading = _Reading(path)
     try:
         tree = reading.run(text)
