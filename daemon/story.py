@@ -39,7 +39,34 @@ ORDERS: Mapping[str, Text] = {
     "retry_ordered": Text("人工要求重发", "ordered to send again"),
     "cancel_ordered": Text("人工取消", "ordered to cancel"),
 }
+MOVEMENTS: Mapping[str, Text] = {
+    "received": Text("收件", "received"),
+    "signed_for": Text("签收", "signed for"),
+    "accepted": Text("受理", "accepted"),
+    "handed_over": Text("转办", "handed over"),
+    "co_handling": Text("协办", "co-handling"),
+    "handback_asked": Text("申请退回", "asked to hand it back"),
+    "handback_agreed": Text("同意退回", "hand-back agreed"),
+    "returned": Text("退回", "returned"),
+    "closed": Text("办结", "closed"),
+    "holder_changed": Text("没有流转记录，承办已变", "changed hands without a record"),
+}
+DUES: Mapping[str, Text] = {
+    "legal": Text("超过法定期限", "passed its legal limit"),
+    "platform": Text("超过平台期限", "passed the platform's limit"),
+}
 GONE = Text("共享数据库里已没有这个案件，停止督办", "no longer in the shared database: nothing more is enforced")
+
+_EVENT_OF = {
+    "receive": "received",
+    "sign": "signed_for",
+    "accept": "accepted",
+    "hand_over": "handed_over",
+    "co_handle": "co_handling",
+    "hand_back": "handback_asked",
+    "return": "returned",
+    "close": "closed",
+}
 
 
 class Line(NamedTuple):
@@ -184,7 +211,13 @@ class Story:
             "finding": self.reason,
             "conflict": self._of_conflict,
             "postponed": self._of_postponement,
+            "record_changed": self._of_changed_record,
+            "repeats": self._of_repeat,
+            "breached": self._of_breach,
+            "corrected": self._of_correction,
         }
+        if kind in MOVEMENTS:
+            return self._of_movement(kind, body)
         if kind in tellers:
             return tellers[kind](body)
         return GONE.say(self._names.language) if kind == "gone" else self._of_state(kind, body)
@@ -242,6 +275,60 @@ class Story:
         return self._names.say(
             f"首办责任人仍为{frozen}；来源数据改称{claimed}，记为冲突",
             f"the first handler stays {frozen}; the source now names {claimed}: recorded as a conflict",
+        )
+
+    def _of_movement(self, kind: str, body: Mapping[str, Any]) -> str:
+        names = self._names
+        agreed = kind == "handback_agreed"
+        at = names.instant(body.get("decided_at" if agreed else "at"))
+        text = f"{MOVEMENTS[kind].say(names.language)}{names.say('：', ': ')}{at} {self._way(body)}"
+        notes = [
+            names.say(f"{zh}{body[key]}", f"{en} {body[key]}")
+            for key, zh, en in (("reason", "理由：", "reason:"), ("approved_by", "批准：", "by"), ("document", "", ""))
+            if body.get(key)
+        ]
+        return names.say("，", ", ").join((text, *(note.strip() for note in notes)))
+
+    def _way(self, body: Mapping[str, Any]) -> str:
+        source, target = body.get("from_unit"), self._names.place(body.get("to_unit"), body.get("to_official"))
+        return f"{self._names.unit(source)} → {target}" if source else target
+
+    def _of_changed_record(self, body: Mapping[str, Any]) -> str:
+        was, now = body.get("was"), body.get("is")
+        told = self._moved_line(cast("Mapping[str, Any]", was)) if was else "—"
+        if not now:
+            return self._names.say(f"流转记录被删除，原为：{told}", f"a line of the record vanished; it said: {told}")
+        said = self._moved_line(cast("Mapping[str, Any]", now))
+        return self._names.say(
+            f"流转记录被改动，原为：{told}；现为：{said}", f"a line of the record was changed from: {told}; to: {said}"
+        )
+
+    def _moved_line(self, body: Mapping[str, Any]) -> str:
+        return self._of_movement(_EVENT_OF.get(str(body.get("kind")), "handed_over"), body)
+
+    def _of_repeat(self, body: Mapping[str, Any]) -> str:
+        earlier, later = body.get("earlier"), body.get("later")
+        return self._names.say(f"重复信访：{later} 重复 {earlier}", f"{later} repeats {earlier}")
+
+    def _of_breach(self, body: Mapping[str, Any]) -> str:
+        names = self._names
+        due = DUES[str(body.get("due", "legal"))].say(names.language)
+        held = names.place(body.get("unit"), body.get("official"))
+        first = names.place(body.get("first_unit"), body.get("first_official"))
+        at, title = names.instant(body.get("at")), f"“{body.get('title') or self._title(body)}”"
+        return names.say(
+            f"{title}{due} {at}，当时承办：{held}，首办：{first}",
+            f"{title} {due} {at}; held then by {held}; first handler {first}",
+        )
+
+    def _of_correction(self, body: Mapping[str, Any]) -> str:
+        names = self._names
+        document = f"，{body['document']}" if body.get("document") else ""
+        return names.say(
+            f"更正超期记录 {body.get('breach')}（原记录保留）：{body.get('reason')}，"
+            f"批准：{body.get('approved_by')}{document}",
+            f"breach {body.get('breach')} corrected (it stays on record): {body.get('reason')}; "
+            f"approved by {body.get('approved_by')}{document}",
         )
 
     def _of_postponement(self, body: Mapping[str, Any]) -> str:

@@ -39,6 +39,7 @@ log = telemetry.logger(__name__)
 SILENT_FOR = timedelta(seconds=30)  # a worker whose heartbeat is older is taken for dead
 SKIPPED = timedelta(seconds=20)  # between two heartbeats of our own: the store was away, or we were
 ALARM_AFTER = timedelta(minutes=15)  # a shared database away for longer is told to the administrators
+CONFLICTS_TOLD = timedelta(days=2)  # for how long a conflict over a first handler is told if it was not yet
 AUDIT_GRACE = timedelta(minutes=5)
 
 T = TypeVar("T")
@@ -247,11 +248,13 @@ class Node:
         return [*found, unknown] if unknown else found
 
     def _tell(self, troubles: Sequence[Trouble], now: datetime) -> None:
-        today = now.astimezone(self.configuration.zone).date()
+        zone = self.configuration.zone
+        today = now.astimezone(zone).date()
+        disputed = alerts.about_conflicts(self.store.first_handler_conflicts(now - CONFLICTS_TOLD), zone)
         language = self.configuration.settings.language
-        for trouble in troubles:
+        for trouble, day in (*((one, today) for one in troubles), *disputed):
             notices = alerts.notices_about(
-                trouble, self._engine.directory, self.configuration.kinds, today, now, language
+                trouble, self._engine.directory, self.configuration.kinds, day, now, language
             )
             event = Event("", "alert", now, {"kind": trouble.kind, "zh": trouble.text.zh, "en": trouble.text.en})
             if notices:
