@@ -28,7 +28,24 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "讲清一个案件：期限怎么来的、发过什么、为什么",
         "one case: its limits, what was sent, and why",
     ),
-    "outbox": ("daemon.cli.outbox", "outbox", "待发箱：列出、重发、取消", "the outbox: list, retry, cancel"),
+    "simulate": (
+        "daemon.cli.simulate",
+        "simulate",
+        "预演今后会发什么，不发送",
+        "what will be sent in the days ahead; sends nothing",
+    ),
+    "outbox": (
+        "daemon.cli.outbox",
+        "outbox",
+        "待发箱：列出、重发、取消、核发",
+        "the outbox: list, retry, cancel, release",
+    ),
+    "acknowledge": (
+        "daemon.cli.acknowledge",
+        "acknowledge",
+        "代录签收：某人已知悉某案件",
+        "record that somebody acknowledged a case",
+    ),
     "ledger": ("daemon.cli.ledger", "ledger", "责任台账：查看、核验", "the ledger: show, verify"),
     "backtest": (
         "daemon.cli.backtest",
