@@ -300,7 +300,7 @@ def _print_table(outcome: Outcome) -> None:
         [speak(zh, en) for zh, en in headings],
         rows,
         speak("没有要发的消息", "nothing to send"),
-        whole=(0,),
+        whole=(0, 1),
     )
     left = sum(1 for _ in messages)
     if left:

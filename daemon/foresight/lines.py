@@ -95,7 +95,7 @@ def due_line(one: Obligation, unit: str | None) -> Line:
 
 def packed(line: Line) -> bytes:
     """The line as bytes that sort as the lines do, with a line feed."""
-    return b"%020d %s\n" % (line.at, orjson.dumps(line))
+    return b"%020d %s\n" % (line.at, orjson.dumps(tuple(line)))
 
 
 def unpacked(written: bytes) -> Line:
