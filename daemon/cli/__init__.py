@@ -46,7 +46,14 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "代录签收：某人已知悉某案件",
         "record that somebody acknowledged a case",
     ),
-    "ledger": ("daemon.cli.ledger", "ledger", "责任台账：查看、核验", "the ledger: show, verify"),
+    "ledger": (
+        "daemon.cli.ledger",
+        "ledger",
+        "责任台账：案件、单位、个人，核验",
+        "the ledger: of a case, a unit, a person; verify",
+    ),
+    "who": ("daemon.cli.who", "who", "某一时刻谁负责：首办、承办、协办、领导", "who was answerable, and when"),
+    "correct": ("daemon.cli.correct", "correct", "更正超期记录，只加不删", "correct a recorded breach; it stays"),
     "backtest": (
         "daemon.cli.backtest",
         "backtest",

@@ -1,4 +1,4 @@
-"""`duban ledger`: one case's record, and the proof that nobody changed any."""
+"""`duban ledger`: one case's record, a unit's or a person's, and the proof that nobody changed any."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.moments import instant_option
 from daemon.cli.output import EXIT_FOUND, config_option, json_option, no_traceback, speak, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from daemon.cli.reading import Desk
     from daemon.store import Store
@@ -25,9 +26,77 @@ FAULTS = {
 }
 
 
-@click.group()
-def ledger() -> None:
-    """责任台账：查看、核验 / the ledger: show, verify."""
+class LedgerGroup(click.Group):
+    """Takes anything that is no command of its own for the number of a case: `duban ledger CASE` shows it."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command meant, `show` for a case number."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            return "show", self.commands["show"], args
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LedgerGroup, invoke_without_command=True, subcommand_metavar="[CASE | COMMAND] …")
+@click.option("--unit", help="这个单位的台账（编码或名称） / of this unit (key or name)")
+@click.option("--person", help="这个人的台账（编码或姓名） / of this person (key or name)")
+@instant_option("--since", help="从何时起 / from when on")
+@instant_option("--until", help="到何时止 / until when")
+@config_option
+@json_option
+@click.pass_context
+@no_traceback
+def ledger(
+    ctx: click.Context,
+    unit: str | None,
+    person: str | None,
+    since: str | None,
+    until: str | None,
+    config_path: str,
+    *,
+    as_json: bool,
+) -> None:
+    """责任台账：查看一个案件、一个单位或一个人的，核验 / the ledger of a case, a unit or a person; verify."""
+    if ctx.invoked_subcommand is not None:
+        ctx.default_map = {ctx.invoked_subcommand: {"config_path": config_path}}
+        return
+    if unit is None and person is None:
+        click.echo(ctx.get_help())
+        return
+    _show_record(config_path, unit, person, since, until, as_json=as_json)
+
+
+def _show_record(
+    config_path: str, unit: str | None, person: str | None, since: str | None, until: str | None, *, as_json: bool
+) -> None:
+    from daemon.cli.moments import instant_at  # noqa: PLC0415 - only for this view
+    from daemon.cli.reading import desk  # noqa: PLC0415 - loads the database library
+    from daemon.cli.records import record_as_json, record_of, show_record  # noqa: PLC0415 - the same
+    from daemon.clock import SystemClock  # noqa: PLC0415 - the same
+
+    with desk(config_path) as at_desk:
+        zone = at_desk.configuration.zone
+        begin, end = (instant_at(one, zone) if one else None for one in (since, until))
+        units = {key: one.name for key, one in at_desk.directory.units.items()}
+        people = {key: one.name for key, one in at_desk.directory.officials.items()}
+        wanted = _key_of(unit, units), _key_of(person, people)
+        record = record_of(at_desk, *wanted, begin, end, SystemClock().now())
+        if as_json:
+            click.echo(record_as_json(record))
+        else:
+            show_record(at_desk, record, at_desk.names.place(*wanted))
+
+
+def _key_of(asked: str | None, named: Mapping[str, str]) -> str | None:
+    """The key that is meant by a key or a name; what is not known today may have been known once."""
+    if asked is None or asked in named:
+        return asked
+    keys = [key for key, name in named.items() if name == asked]
+    if len(keys) > 1:
+        listed = "、".join(sorted(keys))
+        raise click.UsageError(speak(f"“{asked}”有几个：{listed}，请用编码", f"several are called '{asked}': {listed}"))
+    return keys[0] if keys else asked
 
 
 @ledger.command()
