@@ -33,6 +33,7 @@ class Trouble:
     kind: str
     title: Text
     text: Text
+    say: str = SAY
 
 
 def notices_about(
@@ -51,7 +52,7 @@ def notices_about(
             person=person,
             role=ROLE,
             channel=channel,
-            say=SAY,
+            say=trouble.say,
             why=Why.DUE,
             at=now,
             facts={"alert_title": trouble.title.say(language), "alert_text": trouble.text.say(language)},
@@ -179,6 +180,19 @@ def about_conflicts(conflicts: Sequence[Conflict], zone: tzinfo) -> Iterator[tup
             yield first_handler_disputed(key), day
         if len(cases) > CASES_A_DAY:
             yield first_handlers_disputed(len(cases) - CASES_A_DAY), day
+
+
+def release_wanted(count: int, since: str) -> Trouble:
+    """Notices above the leader have been waiting for a human for longer than a working day."""
+    return Trouble(
+        "release_wanted",
+        Text(f"{count}条消息等候核发", f"{count} messages await release"),
+        Text(
+            f"{count} 条发给主要负责人以上的消息等候人工核发，最早一条自 {since} 起。",
+            f"{count} messages that go above the leader wait for a human's release, the oldest since {since}.",
+        ),
+        say="release_wanted",
+    )
 
 
 def year_unknown(calendar: Calendar, today: date) -> Trouble | None:

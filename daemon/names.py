@@ -63,6 +63,7 @@ ENTITIES: Mapping[str, Text] = {
     "transfers": Text("转办", "transfers"),
     "extensions": Text("延期", "extensions"),
     "pauses": Text("中止", "pauses"),
+    "recusals": Text("回避", "recusals"),
     "delegations": Text("代理", "delegations"),
     "events": Text("事件", "events"),
     "pool": Text("人员名录", "directory"),
@@ -78,6 +79,7 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("next_step_took_over", Text("下一梯级已接替", "the next step took over")),
     ("transferred", Text("已转给他人，改发给现任", "handed over: the present one is told")),
     ("restricted", Text("案件已限制知悉", "the case is restricted")),
+    ("refused", Text("不予核发", "the release was refused")),
     ("no_such_channel", Text("配置里已没有这个通道", "the channel is configured no more")),
     ("channel_broke", Text("通道程序出错，可能已发出", "the channel broke, perhaps sent")),
     ("no_address", Text("没有登记号码或邮箱", "no address on record")),
@@ -110,7 +112,17 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("eacces", Text("目录不可写", "the directory cannot be written")),
 )
 SAYS_ALL = frozenset(
-    {"done", "paused", "withdrawn", "deadline_moved", "next_step_took_over", "no_address", "transferred", "restricted"}
+    {
+        "done",
+        "paused",
+        "withdrawn",
+        "deadline_moved",
+        "next_step_took_over",
+        "no_address",
+        "transferred",
+        "restricted",
+        "refused",
+    }
 )
 AGES = ((172_800, 86_400, "天", "d"), (3_600, 3_600, "小时", "h"), (60, 60, "分钟", "min"))  # from how many seconds on
 _CODE = re.compile(r"[A-Za-z0-9_:]+")

@@ -27,6 +27,8 @@ SENT_KINDS: Mapping[str, Text] = {
     "retrying": Text("暂未发出，稍后重试", "not sent yet, will be tried again"),
     "in_doubt": Text("结果不明，待核实", "outcome unknown, to be asked"),
     "cancelled": Text("发出前取消", "cancelled before it went out"),
+    "held": Text("等待核发", "awaits release"),
+    "no_receipt": Text("没有等到回执，改走下一途径", "no receipt in time, another way is tried"),
 }
 STATES: Mapping[str, Text] = {
     "moved": Text("期限变动", "limit moved"),
@@ -38,6 +40,8 @@ STATES: Mapping[str, Text] = {
 ORDERS: Mapping[str, Text] = {
     "retry_ordered": Text("人工要求重发", "ordered to send again"),
     "cancel_ordered": Text("人工取消", "ordered to cancel"),
+    "released": Text("已核发", "released"),
+    "refused": Text("不予核发", "release refused"),
 }
 MOVEMENTS: Mapping[str, Text] = {
     "received": Text("收件", "received"),
@@ -54,6 +58,11 @@ MOVEMENTS: Mapping[str, Text] = {
 DUES: Mapping[str, Text] = {
     "legal": Text("超过法定期限", "passed its legal limit"),
     "platform": Text("超过平台期限", "passed the platform's limit"),
+}
+ACKNOWLEDGED_BY: Mapping[str, Text] = {
+    "phone": Text("电话", "by telephone"),
+    "paper": Text("纸质", "on paper"),
+    "console": Text("系统录入", "at the console"),
 }
 GONE = Text("共享数据库里已没有这个案件，停止督办", "no longer in the shared database: nothing more is enforced")
 
@@ -150,6 +159,8 @@ class Story:
         to = self._people({about.person: [about.channel]})
         why = self._names.say(f"；理由：{body.get('reason', '')}", f"; reason: {body.get('reason', '')}")
         ordered = ORDERS[kind].say(self._names.language)
+        if body.get("by"):
+            ordered += self._names.say(f"（{body['by']}）", f" by {body['by']}")
         return self._names.say(
             f"{ordered}：“{about.limit}”{about.step} → {to}{why}",
             f"{ordered}: “{about.limit}” {about.step} → {to}{why}",
@@ -179,6 +190,12 @@ class Story:
         notes = [self._names.error(str(body["error"]))] if body.get("error") else []
         if body.get("possible_duplicate"):
             notes.append(self._names.say("可能重复", "perhaps a duplicate"))
+        if body.get("digest"):
+            notes.append(self._names.say("汇总发出", "in a digest"))
+        if body.get("may_wake"):
+            notes.append(
+                self._names.say(f"不受免打扰限制：{body['may_wake']}", f"passes quiet hours: {body['may_wake']}")
+            )
         if not notes:
             return text
         told = self._names.say("，", ", ").join(notes)
@@ -211,6 +228,7 @@ class Story:
             "finding": self.reason,
             "conflict": self._of_conflict,
             "postponed": self._of_postponement,
+            "acknowledged": self._of_acknowledgement,
             "record_changed": self._of_changed_record,
             "repeats": self._of_repeat,
             "breached": self._of_breach,
@@ -330,6 +348,13 @@ class Story:
             f"breach {body.get('breach')} corrected (it stays on record): {body.get('reason')}; "
             f"approved by {body.get('approved_by')}{document}",
         )
+
+    def _of_acknowledgement(self, body: Mapping[str, Any]) -> str:
+        names, how = self._names, ACKNOWLEDGED_BY.get(str(body.get("how")))
+        person, at = names.person(body.get("person")), names.instant(body.get("at"))
+        way = how.say(names.language) if how else str(body.get("how", ""))
+        late = names.say("，逾时", ", late") if body.get("late") else ""
+        return names.say(f"{person} 签收（{way}，{at}{late}）", f"acknowledged by {person} ({way}, {at}{late})")
 
     def _of_postponement(self, body: Mapping[str, Any]) -> str:
         until, problem = self._names.instant(body.get("until")), body.get("problem", "")

@@ -8,6 +8,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -16,12 +17,27 @@ from channels.base import PermanentFailure
 from daemon import alerts, telemetry
 from daemon.engine import Engine
 from daemon.errors import SettingsError, SourceUnavailable
+from daemon.intake import SyncReport
+from daemon.policy_release import (
+    UNREADABLE,
+    WORDS,
+    Taken,
+    follow,
+    no_trials,
+    require_templates,
+    rules_in_force,
+    settle,
+    take_files,
+)
 from daemon.render import Renderer
 from daemon.rules import Rules
 from daemon.sender import Sender, WayOut
 from daemon.source.database import DatabaseSource
 from daemon.store import Store
 from daemon.store.values import Event
+from daemon.store.versions import SHOWN
+from policies.counting import shift
+from policies.duration import Duration, Unit
 from policies.text import Text
 
 if TYPE_CHECKING:
@@ -30,7 +46,7 @@ if TYPE_CHECKING:
 
     from daemon.alerts import Trouble
     from daemon.clock import Clock
-    from daemon.intake import SyncReport
+    from daemon.policy_release import Trials
     from daemon.settings import Configuration
     from daemon.store.values import Audit
 
@@ -41,12 +57,15 @@ SKIPPED = timedelta(seconds=20)  # between two heartbeats of our own: the store 
 ALARM_AFTER = timedelta(minutes=15)  # a shared database away for longer is told to the administrators
 CONFLICTS_TOLD = timedelta(days=2)  # for how long a conflict over a first handler is told if it was not yet
 AUDIT_GRACE = timedelta(minutes=5)
+A_WORKING_DAY = Duration(Fraction(1), Unit.WORKDAY)  # a notice held for longer is told to the administrators
 
 T = TypeVar("T")
 
 
-def open_node(configuration: Configuration, clock: Clock, *, node_name: str | None = None) -> Node:
-    """Open the store and the source and register as a worker. Blocking.
+def open_node(
+    configuration: Configuration, clock: Clock, *, node_name: str | None = None, run_trials: Trials = no_trials
+) -> Node:
+    """Open the store and the source, follow the policies in force and register as a worker. Blocking.
 
     Raises:
         DaemonError: store or source cannot be used; what was opened is closed again.
@@ -61,11 +80,12 @@ def open_node(configuration: Configuration, clock: Clock, *, node_name: str | No
     try:
         read_only = _proved_read_only(source)
         now = clock.now()
-        store.remember_policy(configuration.version, configuration.policy_files, now)
+        taken = _offered(store, configuration, now, run_trials)
+        rules = rules_in_force(store, configuration, now)
         name = node_name or this_node()
         bury_crashed(store, name, now)
         epoch = store.open_worker(name, os.getpid(), now)
-        return Node(configuration, store, source, clock, epoch, name, read_only=read_only)
+        return Node(configuration, store, source, clock, epoch, name, rules, taken, run_trials, read_only=read_only)
     except BaseException:
         source.close()
         store.close()
@@ -117,8 +137,18 @@ def _proved_read_only(source: DatabaseSource) -> bool:
     return True
 
 
+def _offered(store: Store, configuration: Configuration, now: datetime, run_trials: Trials) -> Taken:
+    """Put the files forward; where they fail their checks, the version in force goes on."""
+    try:
+        return take_files(store, configuration, renderer_of(configuration), now, changed=False, run_trials=run_trials)
+    except SettingsError as error:
+        told = [problem.zh for problem in (*error.problems, error.message)]
+        log.error(telemetry.RELOAD_REFUSED, problems=told)  # noqa: TRY400 - the sentences say all
+        return Taken.LEFT
+
+
 def rules_of(configuration: Configuration) -> Rules:
-    """The rules in force under this configuration."""
+    """The rules its files write, whatever is in force."""
     return Rules(
         configuration.policies,
         configuration.calendars,
@@ -146,6 +176,9 @@ class Node:
         clock: Clock,
         epoch: int,
         name: str,
+        rules: Rules,
+        taken: Taken,
+        run_trials: Trials = no_trials,
         *,
         read_only: bool,
     ) -> None:
@@ -160,7 +193,13 @@ class Node:
         self._pulse = ThreadPoolExecutor(1, thread_name_prefix="pulse")  # a hanging source must not stop the heart
         self._beat_at: datetime | None = None
         self._steady_since: datetime | None = None
-        self._engine = Engine(store, source, rules_of(configuration), epoch)
+        self._engine = Engine(store, source, rules, epoch)
+        self._taken = taken
+        self._run_trials = run_trials
+        self._settled: str | None = None  # the version for which running cases have been looked after
+        self._switching = asyncio.Lock()
+        self._sits_out = False  # it cannot read the version in force: the other nodes decide
+        self._renderer = renderer_of(configuration)
         self._sender: Sender | None = None
         self._stack = AsyncExitStack()
         self._read_only = read_only
@@ -177,6 +216,8 @@ class Node:
 
     async def _sync(self, *, full: bool) -> SyncReport:
         """Page by page: with one thread for SQLite, decisions, messages and the heartbeat come in between."""
+        if self._sits_out:
+            return SyncReport(0, 0, 0, 0)
         if not self._read_only:
             await self._in_thread(self.source.require_read_only)
             self._read_only = True
@@ -236,6 +277,8 @@ class Node:
     def _troubles(self, proof: Audit, now: datetime) -> list[Trouble]:
         zone = self.configuration.zone
         found: list[Trouble] = []
+        if self.version != self.configuration.version:
+            found.append(alerts.policies_not_taken(self.configuration.version[:SHOWN], WORDS[self._taken]))
         since = self._engine.intake.away_since
         if since is not None and now - since >= ALARM_AFTER:
             found.append(alerts.source_away(f"{since.astimezone(zone):%Y-%m-%d %H:%M}"))
@@ -244,6 +287,9 @@ class Node:
         if self._sender is not None:
             found.extend(alerts.channel_at_rest(name, code) for name, code in self._sender.refusing.items())
         calendar = self.configuration.calendars[self.configuration.settings.office.calendar]
+        held_at = proof.oldest_held_at
+        if held_at is not None and now >= shift(held_at, A_WORKING_DAY, calendar):
+            found.append(alerts.release_wanted(proof.held, f"{held_at.astimezone(zone):%Y-%m-%d %H:%M}"))
         unknown = alerts.year_unknown(calendar, now.astimezone(zone).date())
         return [*found, unknown] if unknown else found
 
@@ -258,7 +304,7 @@ class Node:
             )
             event = Event("", "alert", now, {"kind": trouble.kind, "zh": trouble.text.zh, "en": trouble.text.en})
             if notices:
-                self.store.add_notices(None, notices, [event], self.configuration.version, now)
+                self.store.add_notices(None, notices, [event], self.version, now)
 
     async def seal(self) -> str | None:
         """Seal the ledger."""
@@ -269,31 +315,92 @@ class Node:
         moments = [at for at in (self.store.next_check_at(), self.store.next_delivery_at()) if at is not None]
         return min(moments, default=None)
 
+    # --- the policies in force -------------------------------------------------------------------------
+
+    @property
+    def version(self) -> str:
+        """The version of the policies new cases run by."""
+        return self._engine.rules.policies.version
+
+    async def follow(self) -> None:
+        """Do what the store says of the policies: take over another version, count cases again that were moved."""
+        async with self._switching:
+            await self._in_thread(lambda: self._follow(self.clock.now()))
+        while await self._in_thread(lambda: self._engine.count_again(self.clock.now())):
+            pass
+
+    def _follow(self, now: datetime) -> None:
+        followed = follow(self.store, self._engine.rules, self._renderer, now)
+        told = [alerts.policy_fell_back(version[:SHOWN], why) for version, why in followed.fell_back]
+        if followed.rules is None:
+            self._sit_out()
+        else:
+            told += self._put_in_force(followed.rules, now)
+        self._tell(told, now)
+
+    def _sit_out(self) -> None:
+        if not self._sits_out:
+            log.error(telemetry.POLICY_UNREADABLE, node=self.name)
+        self._sits_out = self._engine.intake.overtaken = True
+
+    def _put_in_force(self, rules: Rules, now: datetime) -> list[Trouble]:
+        """Decide by these rules from now on, and look after the cases that cannot stay with theirs."""
+        if self._sits_out:
+            self._sits_out = self._engine.intake.overtaken = False
+        if rules.policies.version != self.version:
+            log.info(telemetry.POLICY_IN_FORCE, version=rules.policies.version[:SHOWN], before=self.version[:SHOWN])
+            self.store.bind_unbound(self.version)
+        self._engine.intake.rules = rules
+        if self._settled == self.version:
+            return []
+        lost = settle(self.store, rules, now, everybody=self.configuration.settings.release.migrate == "automatic")
+        self._settled = self.version
+        return [alerts.cases_moved(count, version[:SHOWN], UNREADABLE) for version, count in lost]
+
+    async def tell(self, trouble: Trouble) -> None:
+        """Tell the administrators, once a day and kind."""
+        now = self.clock.now()
+        await self._in_thread(lambda: self._tell([trouble], now))
+
     # --- life ------------------------------------------------------------------------------------------
 
-    async def reload(self, configuration: Configuration) -> None:
-        """Put a new, already validated configuration in force: rules, templates, channels. The store and source stay.
+    async def reload(self, configuration: Configuration) -> Taken:
+        """Put a new, already validated configuration in force: policies, templates, channels. Store and source stay.
 
-        Everything that can fail comes before the swap.
+        Everything that can fail comes before the swap. Returns what became of the policy files.
+
+        Raises:
+            SettingsError: templates, trials or a channel fail; the old configuration goes on.
         """
-        rules, renderer = rules_of(configuration), renderer_of(configuration)
-        async with AsyncExitStack() as opening:
-            ways = await _open_channels(configuration, opening)
-            now = self.clock.now()
-            await self._in_thread(
-                lambda: self.store.remember_policy(configuration.version, configuration.policy_files, now)
-            )
-            stack = opening.pop_all()
-        sender = Sender(self._engine, ways, renderer, self.clock, self._executor)
-        old_sender, old_stack = self._sender, self._stack
-        if old_sender is not None:
-            sender.follow(old_sender)
-        self._engine.intake.rules, self.configuration = rules, configuration
-        self._sender, self._stack = sender, stack
+        renderer = renderer_of(configuration)
+        async with self._switching:
+            async with AsyncExitStack() as opening:
+                ways = await _open_channels(configuration, opening)
+                now = self.clock.now()
+                taken, rules = await self._in_thread(lambda: self._released(configuration, renderer, now))
+                stack = opening.pop_all()
+            sender = Sender(self._engine, ways, renderer, self.clock, self._executor)
+            old_sender, old_stack = self._sender, self._stack
+            if old_sender is not None:
+                sender.follow(old_sender)
+            self.configuration, self._renderer, self._taken = configuration, renderer, taken
+            self._settled = None
+            told = await self._in_thread(lambda: self._put_in_force(rules, now))
+            self._sender, self._stack = sender, stack
+        await self._in_thread(lambda: self._tell(told, now))
+        log.info(telemetry.POLICY_TAKEN, outcome=taken.value, version=configuration.version[:SHOWN])
         if old_sender is not None:
             old_sender.stop()
             await old_sender.idle()
         await old_stack.aclose()
+        return taken
+
+    def _released(self, configuration: Configuration, renderer: Renderer, now: datetime) -> tuple[Taken, Rules]:
+        changed = configuration.version != self.configuration.version
+        faults = self._engine.rules.faults
+        require_templates(self.store, rules_in_force(self.store, configuration, now, faults), renderer)
+        taken = take_files(self.store, configuration, renderer, now, changed=changed, run_trials=self._run_trials)
+        return taken, rules_in_force(self.store, configuration, now, faults)
 
     async def drain(self, patience: timedelta) -> None:
         """Claim nothing more and wait, at most that long, for what is on the wire. Raises TimeoutError."""
@@ -320,7 +427,7 @@ class Node:
             async with AsyncExitStack() as opening:
                 ways = await _open_channels(self.configuration, opening)
                 self._stack = opening.pop_all()
-            self._sender = Sender(self._engine, ways, renderer_of(self.configuration), self.clock, self._executor)
+            self._sender = Sender(self._engine, ways, self._renderer, self.clock, self._executor)
         return self._sender
 
     async def _in_thread(self, call: Callable[[], T]) -> T:

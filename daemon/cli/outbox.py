@@ -1,4 +1,4 @@
-"""`duban outbox`: list what is to be sent or was, send again, or cancel; who ordered it stands in the ledger."""
+"""`duban outbox`: list what is to be sent or was, send again, cancel, release, refuse; who did stands in the ledger."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from daemon.cli.output import EXIT_FOUND, config_option, json_option, no_traceback, speak, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from daemon.cli.reading import Desk
@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from daemon.store import Store
     from daemon.store.values import Delivery
 
-STATE_NAMES = ("pending", "sending", "retrying", "in_doubt", "accepted", "delivered", "failed", "cancelled")
+STATE_NAMES = (
+    "pending", "sending", "retrying", "in_doubt", "accepted", "delivered", "failed", "cancelled", "held", "dark",
+)  # fmt: skip
 
 reason_option = click.option("--reason", required=True, help="理由，记入责任台账 / why, for the ledger")
+by_option = click.option("--by", required=True, help="核发人，记入责任台账 / who decides, for the ledger")
 keys_argument = click.argument("notices", nargs=-1, required=True, metavar="NUMBER…")
 
 
 @click.group()
 def outbox() -> None:
-    """待发箱：列出、重发、取消 / the outbox: list, send again, cancel."""
+    """待发箱：列出、重发、取消、核发 / the outbox: list, send again, cancel, release."""
 
 
 @outbox.command("list")
@@ -36,11 +39,19 @@ def outbox() -> None:
 @json_option
 @click.option("--state", "states", multiple=True, type=click.Choice(STATE_NAMES), help="只看这些状态 / only these")
 @click.option("--case", "case_key", help="只看这个案件 / only this case")
+@click.option("--woken", is_flag=True, help="只看不受免打扰限制发出的 / only what passed quiet hours")
 @click.option("--keys", "with_keys", is_flag=True, help="只列编号和通知全名 / numbers and notice keys only")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=200, show_default=True, help="最多 / at most")
 @no_traceback
 def list_deliveries(
-    config_path: str, states: tuple[str, ...], case_key: str | None, limit: int, *, with_keys: bool, as_json: bool
+    config_path: str,
+    states: tuple[str, ...],
+    case_key: str | None,
+    limit: int,
+    *,
+    woken: bool,
+    with_keys: bool,
+    as_json: bool,
 ) -> None:
     """列出投递；编号可用于 retry、cancel / list deliveries; retry and cancel take the numbers."""
     from daemon.cli.reading import desk  # noqa: PLC0415 - loads the database library
@@ -48,7 +59,7 @@ def list_deliveries(
 
     with desk(config_path) as at_desk:
         wanted = [DeliveryState(state) for state in states] or None
-        found = at_desk.store.deliveries(states=wanted, case_key=case_key, limit=limit)
+        found = at_desk.store.deliveries(states=wanted, case_key=case_key, limit=limit, woken=woken)
         if as_json:
             click.echo(to_json([_as_json(delivery) for delivery in found]))
             return
@@ -94,7 +105,25 @@ def _standing(names: Names, delivery: Delivery, state: str) -> str:
     code = delivery.error
     words = names.problem(delivery)
     told = words.removesuffix(f"（{code}）").removesuffix(f" ({code})") if code else ""
-    return "\n".join(filter(None, (state, told, code if told != words else "")))
+    return "\n".join(filter(None, (state, told, code if told != words else "", *_manner(names, delivery))))
+
+
+def _manner(names: Names, delivery: Delivery) -> Iterator[str]:
+    """What is out of the ordinary about how it goes out, and what came back."""
+    notice, state = delivery.notice, delivery.state.value
+    if notice.hold_until is not None and state in {"pending", "held"} and not delivery.attempts:
+        until = names.instant(notice.hold_until)
+        yield speak(f"{until} 以后发（免打扰）", f"held until {until} (quiet hours)")
+    if notice.may_wake:
+        yield speak(f"不受免打扰限制：{notice.may_wake}", f"passes quiet hours: {notice.may_wake}")
+    for at, zh, en in (
+        (delivery.receipt_due_at, "等回执至", "waits for a receipt until"),
+        (delivery.delivered_at, "送达", "delivered"),
+        (delivery.read_at, "已读", "read"),
+        (delivery.acknowledged_at, "签收", "acknowledged"),
+    ):
+        if at is not None:
+            yield speak(f"{zh} {names.instant(at)}", f"{en} {names.instant(at)}")
 
 
 def _what(names: Names, delivery: Delivery) -> str:
@@ -139,6 +168,44 @@ def cancel(notices: tuple[str, ...], reason: str, config_path: str, *, as_json: 
     _order(config_path, notices, reason, "cancel_ordered", act, as_json=as_json)
 
 
+@outbox.command()
+@keys_argument
+@by_option
+@reason_option
+@config_option
+@json_option
+@no_traceback
+def release(notices: tuple[str, ...], by: str, reason: str, config_path: str, *, as_json: bool) -> None:
+    """核发：放行须经人工核发的投递，发出前再核对一次。编号（NUMBER）见 outbox list --state held。
+
+    Let notices go out that wait for a release; they are checked once more before that. NUMBER: see `outbox list`.
+    """
+
+    def act(store: Store, found: Sequence[str], now: datetime) -> int:
+        return store.release(found, by, reason, now)
+
+    _order(config_path, notices, reason, "", act, as_json=as_json)
+
+
+@outbox.command()
+@keys_argument
+@by_option
+@reason_option
+@config_option
+@json_option
+@no_traceback
+def refuse(notices: tuple[str, ...], by: str, reason: str, config_path: str, *, as_json: bool) -> None:
+    """不予核发：取消须经人工核发的投递。编号（NUMBER）见 outbox list --state held。
+
+    Cancel notices that wait for a release. NUMBER: see `outbox list --state held`.
+    """
+
+    def act(store: Store, found: Sequence[str], now: datetime) -> int:
+        return store.refuse(found, by, reason, now)
+
+    _order(config_path, notices, reason, "", act, as_json=as_json)
+
+
 def _order(
     config_path: str,
     notices: tuple[str, ...],
@@ -148,7 +215,10 @@ def _order(
     *,
     as_json: bool,
 ) -> None:
-    """Write the order into the ledger, then carry it out: an order without its effect can be seen, not the reverse."""
+    """Write the order into the ledger, then carry it out: an order without its effect can be seen, not the reverse.
+
+    Without a `kind` the act writes its own line.
+    """
     from daemon.cli.reading import desk  # noqa: PLC0415 - loads the database library
     from daemon.clock import SystemClock  # noqa: PLC0415 - the same
     from daemon.store.values import Event  # noqa: PLC0415 - the same
@@ -158,7 +228,7 @@ def _order(
         asked = {name: _find(at_desk, name) for name in notices}
         found = {one.notice.key: one.notice.case_key for one in asked.values() if one is not None}
         unknown = [name for name, one in asked.items() if one is None]
-        if found:
+        if found and kind:
             at_desk.store.append(
                 [Event(case, kind, now, {"notice": key, "reason": reason}, actor) for key, case in found.items()]
             )
@@ -201,5 +271,12 @@ def _as_json(delivery: Delivery) -> dict[str, object]:
         "error": delivery.error,
         "reference": delivery.reference,
         "possible_duplicate": delivery.possible_duplicate,
+        "hold_until": notice.hold_until,
+        "may_wake": notice.may_wake,
+        "digest": notice.digest,
+        "receipt_due_at": delivery.receipt_due_at,
+        "delivered_at": delivery.delivered_at,
+        "read_at": delivery.read_at,
+        "acknowledged_at": delivery.acknowledged_at,
         "policy_version": delivery.policy_version,
     }

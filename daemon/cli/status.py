@@ -52,6 +52,8 @@ CHANNEL_COLUMNS = (
     ("失败", "failed", ("failed",)),
     ("已发", "sent", ("accepted", "delivered")),
     ("取消", "cancelled", ("cancelled",)),
+    ("待核发", "held", ("held",)),
+    ("试运行", "dark", ("dark",)),
 )
 
 
@@ -143,6 +145,8 @@ def _as_json(at_desk: Desk, found: Found) -> dict[str, object]:
             "pending": audit.pending,
             "in_doubt": audit.in_doubt,
             "oldest_pending_at": audit.oldest_pending_at,
+            "held": audit.held,
+            "oldest_held_at": audit.oldest_held_at,
         },
         "counts": {name: dict(numbers) for name, numbers in found.counts.items()},
         "channels": {name: dict(states) for name, states in standing.channels.items()},
@@ -213,6 +217,10 @@ def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
     if audit.oldest_pending_at is not None:
         age = names.ago(audit.oldest_pending_at, found.now)
         waiting += speak(f"；最早一条在 {age}", f"; the oldest from {age}")
+    held = str(audit.held)
+    if audit.oldest_held_at is not None:
+        since = _with_age(at_desk, audit.oldest_held_at, found.now)
+        held = speak(f"{audit.held} 条；最早一条自 {since}", f"{audit.held}; the oldest since {since}")
     sealed = _with_age(at_desk, standing.sealed_at, found.now)
     if standing.unsealed:
         sealed += speak(f"；其后 {standing.unsealed} 行未封存", f"; {standing.unsealed} rows since")
@@ -222,6 +230,7 @@ def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
         (speak("时限", "limits"), open_ones),
         (speak("在办的灯", "lights"), _numbers(LIGHTS, found.counts.get("lights", {}))),
         (speak("待发消息", "to be sent"), waiting),
+        *([(speak("待核发", "await release"), held)] if audit.held else []),
         (speak("台账封存", "ledger sealed"), sealed),
         (speak("策略版本", "policy version"), at_desk.configuration.version[:12]),
     ]

@@ -424,10 +424,11 @@ class Store:
         case_key: str | None = None,
         limit: int = 200,
         after_id: int = 0,
+        woken: bool = False,
     ) -> list[Delivery]:
-        """The outbox, by id."""
+        """The outbox, by id; `woken` for those only that passed quiet hours on a stated basis."""
         with self._database.reading() as connection:
-            return views.list_deliveries(connection, states, case_key, limit, after_id)
+            return views.list_deliveries(connection, states, case_key, limit, after_id, woken=woken)
 
     def obligations(self, *, state: str | None = "open", limit: int = 200, after_id: int = 0) -> list[StoredObligation]:
         """Obligations, by id."""

@@ -63,15 +63,22 @@ def _one(connection: sa.Connection, query: sa.Executable) -> Any:  # noqa: ANN40
     return fetch(connection, query)[0]
 
 
+_MAY_WAKE = '"may_wake":'  # in the canonical text of `manner`
+
+
 def list_deliveries(
     connection: sa.Connection,
     states: Collection[DeliveryState] | None,
     case_key: str | None,
     limit: int,
     after_id: int,
+    *,
+    woken: bool = False,
 ) -> list[Delivery]:
-    """The outbox, by id."""
+    """The outbox, by id; `woken` for those only that passed quiet hours on a stated basis."""
     query = sa.select(*DELIVERY_COLUMNS).where(deliveries.c.id > after_id)
+    if woken:
+        query = query.where(deliveries.c.manner.contains(_MAY_WAKE, autoescape=True))
     if states is not None:
         query = query.where(deliveries.c.state.in_([state.value for state in states]))
     if case_key is not None:

@@ -68,5 +68,5 @@ def _held(connection: sa.Connection, keys: Collection[str]) -> list[Delivery]:
 
 def _event(kind: str, one: Delivery, by: str, reason: str, now: datetime) -> Event:
     notice = one.notice
-    body = {"notice": notice.key, "channel": notice.channel, "person": notice.person, "reason": reason}
+    body = {"notice": notice.key, "channel": notice.channel, "person": notice.person, "by": by, "reason": reason}
     return Event(notice.case_key, kind, now, body, by)
