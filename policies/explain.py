@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from policies.chain import role_title
 from policies.duration import format_duration
-from policies.evaluate import light_word, timeline
+from policies.lights import light_word
 from policies.model import ObligationState, Why
+from policies.rungs import timeline
 from policies.text import Text
 from policies.wording import instant_of
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from policies.calendar import Calendar
     from policies.counting import Count
-    from policies.evaluate import Rung
     from policies.model import Case, Ladder, Limit, Notice, Obligation, Plan, Reason
+    from policies.rungs import Rung
 
 WHY: Mapping[Why, Text] = {
     Why.DUE: Text("到时", "due"),
