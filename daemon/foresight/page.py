@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 MOST_LANES = 400
 LIGHTS = ("green", "yellow", "orange", "red")
 MONDAY = 0
-FEW_DAYS = 10  # so few that every one of them is labelled
+FEW = 10  # so few columns that every one of them is labelled
+MANY_DAYS = 45  # beyond, a column is a week: its word must still be readable
+WEEK = 7
+SHORT_WEEK = 4  # a week with fewer working days is shaded
 
 
-class Day(NamedTuple):
-    """One column."""
+class Column(NamedTuple):
+    """One day; one week if there are many days."""
 
     label: str
     title: str
@@ -37,7 +40,7 @@ class Day(NamedTuple):
 
 
 class Dot(NamedTuple):
-    """The messages of one day in one lane: the most urgent light, and how many."""
+    """The messages of one column in one lane: the most urgent light, and how many."""
 
     column: int
     light: str
@@ -70,9 +73,11 @@ def write_page(
     """Write the page; returns how many lanes did not find room (the first to hear something are shown)."""
     lanes, left_out = _lanes(lines, names, by_person=by_person)
     first = calendar.local_day(since)
-    days = [first + timedelta(days=n) for n in range((calendar.local_day(until) - first).days + 1)]
+    span = (calendar.local_day(until) - first).days + 1
+    width = WEEK if span > MANY_DAYS else 1
+    starts = [first + timedelta(days=n) for n in range(0, span, width)]
     for lane in lanes:
-        _draw(lane, names, calendar, first)
+        _draw(lane, names, calendar, first, width)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -85,7 +90,7 @@ def write_page(
             "按现有案情推演，假定每条消息都送达、案情不再变化。点开一行看明细。",
             "Played on the facts as they are: every message arrives, no case changes. Open a line for details.",
         ),
-        days=[_day(day, calendar, names, len(days)) for day in days],
+        columns=[_column(day, calendar, names, width, few=len(starts) <= FEW) for day in starts],
         lanes=lanes,
         lights=[(light, light_word(names, light)) for light in LIGHTS],
         words=_words(names),
@@ -109,33 +114,40 @@ def _lanes(lines: Iterable[Line], names: Names, *, by_person: bool) -> tuple[lis
     return list(lanes.values()), len(without)
 
 
-def _draw(lane: Lane, names: Names, calendar: Calendar, first: date) -> None:
-    """One mark per day in the colour and the word of the most urgent light, and a stroke where a limit ends."""
-    days: dict[date, list[Said]] = {}
+def _draw(lane: Lane, names: Names, calendar: Calendar, first: date, width: int) -> None:
+    """One mark per column in the colour and the word of the most urgent light, and a stroke where a limit ends."""
+    columns: dict[int, list[Said]] = {}
     for one in lane.messages:
-        day = calendar.local_day(one.at)
+        column = (calendar.local_day(one.at) - first).days // width + 1
         if one.person:
-            days.setdefault(day, []).append(one)
+            columns.setdefault(column, []).append(one)
         else:
-            lane.ends.append(((day - first).days + 1, f"{one.when} {one.limit}"))
-    for day, messages in days.items():
+            lane.ends.append((column, f"{one.when} {one.limit}"))
+    for column, messages in columns.items():
         light = max((one.light for one in messages), key=LIGHTS.index)
         word = light_word(names, light)
         told = [f"{one.when} {one.light_word} {one.case} {one.step} → {one.name}" for one in messages]
-        lane.dots.append(Dot((day - first).days + 1, light, f"{word[0]}{len(messages)}", "\n".join(told)))
+        lane.dots.append(Dot(column, light, f"{word[0]}{len(messages)}", "\n".join(told)))
     figures = Counter(one.light_word for one in lane.messages if one.person)
     lane.spoken = names.say("、", ", ").join(f"{word} {number}" for word, number in figures.items())
     if lane.spoken:
         lane.subtitle = " · ".join(part for part in (lane.subtitle, lane.spoken) if part)
 
 
-def _day(day: date, calendar: Calendar, names: Names, number: int) -> Day:
-    off = not calendar.is_workday(day)
-    named = calendar.day_off_name(day) if off else calendar.make_up_name(day)
+def _column(start: date, calendar: Calendar, names: Names, width: int, *, few: bool) -> Column:
+    if width == WEEK:
+        working = sum(calendar.is_workday(start + timedelta(days=n)) for n in range(WEEK))
+        said_days = names.say(f"工作日 {working} 天", f"{working} working days")
+        return Column(
+            f"{start.month}/{start.day}", f"{start.isoformat()} {said_days}", working < SHORT_WEEK, major=True
+        )
+    off = not calendar.is_workday(start)
+    named = calendar.day_off_name(start) if off else calendar.make_up_name(start)
     why = "" if named is None else named.say(names.language)
-    major = day.day == 1 or day.weekday() == MONDAY or number <= FEW_DAYS
-    label = f"{day.month}/{day.day}" if major else str(day.day)
-    return Day(label, f"{day.isoformat()} {why}".strip(), off, major)
+    next_begins_month = (start + timedelta(days=1)).day == 1
+    major = few or start.day == 1 or (start.weekday() == MONDAY and not next_begins_month)
+    label = f"{start.month}/{start.day}" if major else str(start.day)
+    return Column(label, f"{start.isoformat()} {why}".strip(), off, major)
 
 
 def _heading(names: Names, lanes: Sequence[Lane], since: datetime, until: datetime) -> str:
@@ -160,7 +172,7 @@ def _words(names: Names) -> dict[str, object]:
         "filter": names.say("筛选：案件号、姓名、梯级、灯…", "Filter: case, name, step, light…"),
         "off": names.say("休息日", "day off"),
         "due": names.say("期限到", "limit ends"),
-        "copy": names.say("抄送", "copy to "),
+        "cc": names.say("抄送", "copy to "),
         "comma": names.say("、", ", "),
         "columns": [names.say(zh, en) for zh, en in columns],
     }
