@@ -201,7 +201,8 @@ class Configuration:
     """A whole configuration that was found right.
 
     `channel_settings`, `channel_types` and `kinds` (`email` or `sms`) are by the channel's name in the YAML.
-    `policy_files` holds the text of each policy file by its name; `version` is the hash of what they say.
+    `policy_files` holds the text of each policy file by its name, `policy_paths` where it lies; `version` is the hash
+    of what they say.
     `administrators` are officials with keys of their own, the last resort of every chain. `known` are the names
     policies may use here; `watched` the folders whose files a running daemon looks at for changes.
     """
@@ -219,6 +220,7 @@ class Configuration:
     administrators: tuple[Official, ...]
     known: KnownNames = field(default_factory=KnownNames, repr=False)
     watched: tuple[Path, ...] = ()
+    policy_paths: Mapping[str, Path] = field(default_factory=dict[str, Path], repr=False)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -316,6 +318,7 @@ class _Loading:
             templates=templates,
             administrators=_officials(main.administrators),
             known=known,
+            policy_paths={name: each.path for name, each in policy_files.items()},
             watched=tuple(
                 file.path.parent / name for name in (main.policies, main.calendars or "calendars", main.templates)
             ),

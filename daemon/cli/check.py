@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.output import config_option, json_option, language, no_traceback, say, speak, to_json
+from daemon.cli.output import EXIT_FOUND, config_option, json_option, language, no_traceback, say, speak, to_json
+from daemon.clock import SystemClock
 from daemon.errors import SettingsError
+from daemon.second_look import failed_trials, remarks
 from daemon.settings import load
 from policies.duration import format_duration
 from policies.text import Text
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from daemon.settings import Configuration
-    from policies.model import Limit, Policy
+    from policies.model import Directory, Limit, Policy
 
 OUR_PACKAGES = ("daemon", "channels", "policies")
 OUR_DISTRIBUTION = "duban"
@@ -32,10 +34,17 @@ KINDS = {"email": ("邮件", "email"), "sms": ("短信", "SMS")}
 @click.command()
 @config_option
 @json_option
+@click.option("--people", is_flag=True, help="还核对人员：读共享数据库 / the people too: reads the shared database")
+@click.option("--strict", is_flag=True, help="有提醒也算不通过 / remarks fail as well")
 @no_traceback
-def check(config_path: str, *, as_json: bool) -> None:
-    """检查全部配置，一次列出所有错误 / check all configuration, every mistake at once."""
+def check(config_path: str, *, people: bool, strict: bool, as_json: bool) -> None:
+    """检查全部配置，运行策略里的测试，一次列出所有错误和提醒。
+
+    Check all configuration, run the tests written beside the policies, list every mistake and remark at once.
+    Exit codes: 0 right (there may be remarks), 1 remarks with --strict, 78 mistakes.
+    """
     problems = foreign_owners(packages_distributions())
+    remarked: Sequence[Text] = ()
     configuration: Configuration | None = None
     try:
         configuration = load(Path(config_path))
@@ -43,14 +52,30 @@ def check(config_path: str, *, as_json: bool) -> None:
         problems += error.problems or (error.message,)
     if configuration is not None:
         problems += _template_problems(configuration)
+        problems += failed_trials(configuration)
+        remarked = remarks(configuration, SystemClock().now().date(), _people(configuration) if people else None)
     if as_json:
-        click.echo(to_json(_report(configuration, problems)))
+        click.echo(to_json(_report(configuration, problems, remarked)))
     elif problems or configuration is None:
-        _print_problems(problems)
+        _print_problems(problems, remarked)
     else:
         _print_tables(configuration)
+        _print_remarks(remarked)
     if problems:
         sys.exit(SettingsError.exit_code)
+    if remarked and strict:
+        sys.exit(EXIT_FOUND)
+
+
+def _people(configuration: Configuration) -> Directory:
+    """Everybody, as the shared database says now."""
+    from daemon.source.database import DatabaseSource  # noqa: PLC0415 - loads the database library
+
+    source = DatabaseSource(configuration.settings.source, configuration.zone, configuration.administrators)
+    try:
+        return source.read_directory()[0]
+    finally:
+        source.close()
 
 
 def foreign_owners(owners: Mapping[str, Sequence[str]]) -> list[Text]:
@@ -75,21 +100,34 @@ def _template_problems(configuration: Configuration) -> list[Text]:
     return renderer.check(configuration.policies)
 
 
-def _print_problems(problems: Sequence[Text]) -> None:
+def _print_remarks(remarked: Sequence[Text]) -> None:
+    """What will not do what its writer wants; on standard error, apart from the tables."""
+    for remark in remarked:
+        click.echo(speak("提醒：", "note: ") + say(remark), err=True)
+    count = len(remarked)
+    if count:
+        click.echo(speak(f"另有 {count} 条提醒，不影响运行。", f"{count} remark{'s' if count != 1 else ''}"), err=True)
+
+
+def _print_problems(problems: Sequence[Text], remarked: Sequence[Text]) -> None:
     for problem in problems:
         click.echo(say(problem), err=True)
+    _print_remarks(remarked)
     count = len(problems)
     click.echo(speak(f"共 {count} 处错误。", f"{count} mistake{'s' if count != 1 else ''}"), err=True)
 
 
-def _report(configuration: Configuration | None, problems: Sequence[Text]) -> dict[str, Any]:
-    told = [{"zh": problem.zh, "en": problem.en} for problem in problems]
-    return {"ok": not problems, "problems": told} | ({} if configuration is None else _contents(configuration))
+def _report(configuration: Configuration | None, problems: Sequence[Text], remarked: Sequence[Text]) -> dict[str, Any]:
+    told, noted = ([{"zh": one.zh, "en": one.en} for one in texts] for texts in (problems, remarked))
+    return {"ok": not problems, "problems": told, "remarks": noted} | (
+        {} if configuration is None else _contents(configuration)
+    )
 
 
 def _contents(configuration: Configuration) -> dict[str, Any]:
     return {
         "version": configuration.version,
+        "tests": len(configuration.policies.trials),
         "policies": [
             {
                 "policy": policy.id,
@@ -129,6 +167,11 @@ def _print_tables(configuration: Configuration) -> None:
         (("名称", "name"), ("放假安排已知至", "holidays known until")),
         [(each["name"], each["known_until"] or "—") for each in contents["calendars"]],
     )
+    tests = len(configuration.policies.trials)
+    if tests:
+        console.print(
+            speak(f"策略测试 {tests} 个，全部通过。", f"{tests} policy test{'s' if tests > 1 else ''} passed.")
+        )
     console.print(
         speak(
             f"配置正确。策略版本 {configuration.version[:SHORT_VERSION]}",

@@ -1,0 +1,63 @@
+"""What is looked at once more after a configuration could be read: its trials, and what is worth a second look.
+
+A trial that fails is a mistake and keeps a policy from coming into force. A remark does not: it says what will happen.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daemon.yamlfile import located, parse_yaml
+from policies.errors import Problem
+from policies.lint import Setting, lint
+from policies.spelling import dotted
+from policies.text import Text
+from policies.trials import run_trials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    from daemon.settings import Configuration
+    from daemon.yamlfile import YamlFile
+    from policies.calendar import Calendar
+    from policies.model import Directory, PolicySet
+
+
+def failed_trials(configuration: Configuration) -> tuple[Text, ...]:
+    """What the trials written in the policy files expected and did not get, with file, line and column."""
+    office = configuration.settings.office
+    found = run_trials(configuration.policies, configuration.calendars, configuration.kinds, office.calendar)
+    return _in_files(configuration, found)
+
+
+def remarks(configuration: Configuration, today: date, people: Directory | None) -> tuple[Text, ...]:
+    """What is worth a second look, with file, line and column; without `people` no role is looked up."""
+    setting = Setting(configuration.calendars, configuration.settings.office.calendar, people)
+    return _in_files(configuration, lint(configuration.policies, setting, today))
+
+
+def play_trials(policies: PolicySet, calendars: Mapping[str, Calendar], kinds: Mapping[str, str]) -> tuple[Text, ...]:
+    """The same for policies that do not lie in files any more: where a trial stands is told by its key."""
+    return tuple(
+        Text(f"{dotted(one.path)}：{one.message.zh}", f"{dotted(one.path)}: {one.message.en}")
+        for one in run_trials(policies, calendars, kinds)
+    )
+
+
+def _in_files(configuration: Configuration, problems: Sequence[Problem]) -> tuple[Text, ...]:
+    """Each problem at its place; its path begins with the name of a policy, a file's place with its own keys."""
+    if not problems:
+        return ()
+    files = _files_by_policy(configuration)
+    return tuple(
+        located(Problem(one.path[1:], one.message, one.hint), files[str(one.path[0])])
+        for one in sorted(problems, key=lambda one: (str(one.path[0]), files[str(one.path[0])].mark(one.path[1:])))
+    )
+
+
+def _files_by_policy(configuration: Configuration) -> dict[str, YamlFile]:
+    paths = configuration.policy_paths
+    read = (parse_yaml(text, paths.get(name, Path(name))) for name, text in configuration.policy_files.items())
+    return {str(file.tree.get("policy")): file for file in read}
