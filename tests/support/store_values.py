@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -73,10 +74,12 @@ def case_change(
     return CaseChange(stored, changes or (change(obligation(key)),), events, gone)
 
 
-def notice(key: str, one: Obligation | None = None, *, channel: str = "sms", copy: bool = False) -> Notice:
-    """A reminder to somebody."""
+def notice(
+    key: str, one: Obligation | None = None, *, channel: str = "sms", copy: bool = False, **more: object
+) -> Notice:
+    """A reminder to somebody; `more` are further fields of the notice."""
     one = one or obligation()
-    return Notice(
+    usual = Notice(
         key=key,
         case_key=one.case_key,
         policy=one.policy,
@@ -95,6 +98,7 @@ def notice(key: str, one: Obligation | None = None, *, channel: str = "sms", cop
         expires_at=NOW + DAY,
         copy=copy,
     )
+    return replace(usual, **more)  # type: ignore[arg-type]
 
 
 def decision(
@@ -113,14 +117,13 @@ def decision(
     )
 
 
-def outbox(store: Store, *keys: str, channel: str = "sms") -> int:
+def outbox(store: Store, *keys: str, channel: str = "sms", **more: object) -> int:
     """Put notices into the outbox by deciding on one case; returns the worker's epoch."""
     epoch = store.open_worker("node-a", 1, NOW)
     store.save_cases([case_change()], NOW)
     (held,) = store.claim_due(epoch, NOW, 10)
-    assert store.save_decisions(epoch, [decision(held, *(notice(k, channel=channel) for k in keys))], "v1", NOW) == len(
-        keys
-    )
+    notices = [notice(key, channel=channel, **more) for key in keys]
+    assert store.save_decisions(epoch, [decision(held, *notices)], "v1", NOW) == len(keys)
     return epoch
 
 
