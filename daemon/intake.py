@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 from daemon import telemetry
 from daemon.entries import about, breaches_of, gist, reason_body, told_of, withdrawn
 from daemon.errors import DaemonError, SourceUnavailable
-from daemon.movements import is_noticed, told_of_movements, told_of_repeat, with_noticed
+from daemon.movements import told_of_movements, told_of_repeat
 from daemon.source import BadRow
 from daemon.store.codec import encode_case
 from daemon.store.values import FINAL, CaseChange, DeliveryState, Event, ObligationChange, SetAside, StoredCase
 from policies.evaluate import evaluate
 from policies.model import Case, Directory, History, ObligationState, Why
+from policies.noticed import is_noticed, with_noticed
 from policies.obligations import first_handler_of, obligations_of, revise
 from policies.text import Text
 
@@ -265,8 +266,9 @@ class Intake:
         case = with_noticed(read, last, now)
         version = (known.policy_version if known else None) or rules.policies.version
         policies = rules.policies_for(version)
-        counted = obligations_of(policies, case, rules.calendars, now, rules.default_calendar)
-        claimed = first_handler_of(policies, read, rules.calendars, rules.default_calendar)
+        known_obligations = [stored.obligation for stored in before.obligations]
+        counted = obligations_of(policies, case, rules.calendars, now, rules.default_calendar, known_obligations)
+        claimed = first_handler_of(policies, read, rules.calendars, rules.default_calendar, before.earlier)
         first = (known.first_handler if known else None) or claimed
         olds = {(o.obligation.policy, o.obligation.limit, o.obligation.instance): o for o in before.obligations}
         changes: list[ObligationChange] = []

@@ -1,25 +1,22 @@
 """What the record of movements (流转记录) of a case says that it did not say before. Pure: cases in, ledger lines out.
 
-The shared database may forget or rewrite a line of it; the ledger keeps what it said, and says that it changed. It may
-also give a case to somebody else without any line: then the case as we keep it has a movement of our own, dated when
-we noticed and numbered below zero, so that whoever had it before keeps what is his.
+The shared database may forget or rewrite a line of it; the ledger keeps what it said, and says that it changed.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from daemon.store.values import Event
 from policies.holding import agreed, effective_at
-from policies.model import Movement, Transfer
+from policies.model import Movement
+from policies.noticed import is_noticed, moves_without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from policies.model import Case
+    from policies.model import Case, Transfer
 
 KINDS = {
     Movement.RECEIVE: "received",
@@ -31,32 +28,13 @@ KINDS = {
     Movement.RETURN: "returned",
     Movement.CLOSE: "closed",
 }
-_LEADING = frozenset({Movement.HAND_OVER, Movement.RETURN, Movement.HAND_BACK})
-
-
-def with_noticed(case: Case, known: Case | None, now: datetime) -> Case:
-    """The case with the changes of hands we noticed ourselves, one more if it has changed hands without a record."""
-    if known is None:
-        return case
-    noticed = [move for move in known.transfers if is_noticed(move)]
-    if _changed_hands(case, known) and not any(move.kind in _LEADING for move in _fresh(case, known)):
-        official = case.handler if case.handler != known.handler or case.unit == known.unit else None
-        noticed.append(
-            Transfer(seq=-len(noticed) - 1, at=now, to_unit=case.unit, to_official=official, from_unit=known.unit)
-        )
-    return replace(case, transfers=(*case.transfers, *noticed)) if noticed else case
-
-
-def is_noticed(move: Transfer) -> bool:
-    """Whether nobody wrote this movement down: we noticed that the case had changed hands."""
-    return move.seq < 0
 
 
 def told_of_movements(case: Case, known: Case | None, now: datetime) -> list[Event]:
     """One line for each movement that is new, changed or gone, in the order they took effect."""
     before = () if known is None else known.transfers
-    gone = _without(before, case.transfers)
-    fresh = _without(case.transfers, before)
+    gone = moves_without(before, case.transfers)
+    fresh = moves_without(case.transfers, before)
     events: list[tuple[datetime, int, Event]] = []
     for old in gone:
         new = _continued(old, fresh)
@@ -93,32 +71,6 @@ def movement_body(move: Transfer) -> dict[str, object]:
         "document": move.document,
         "decided_at": move.decided_at.isoformat() if move.decided_at else None,
     }
-
-
-def _changed_hands(case: Case, known: Case) -> bool:
-    """Whether another unit or official has it; one who was not known before is no change of hands."""
-    unit = None not in {case.unit, known.unit} and case.unit != known.unit
-    return unit or (None not in {case.handler, known.handler} and case.handler != known.handler)
-
-
-def _fresh(case: Case, known: Case) -> list[Transfer]:
-    return _without(case.transfers, known.transfers)
-
-
-def _without(moves: Sequence[Transfer], others: Sequence[Transfer]) -> list[Transfer]:
-    """The movements that are not among the others; the numbers of lines say nothing, a late line shifts them."""
-    left = Counter(_content(move) for move in others)
-    found: list[Transfer] = []
-    for move in moves:
-        if left[_content(move)]:
-            left[_content(move)] -= 1
-        else:
-            found.append(move)
-    return found
-
-
-def _content(move: Transfer) -> Transfer:
-    return replace(move, seq=-1 if is_noticed(move) else 0)
 
 
 def _continued(old: Transfer, fresh: Sequence[Transfer]) -> Transfer | None:
