@@ -137,7 +137,7 @@ def _outlook(
 def _moments_of(setting: Setting) -> Sequence[datetime]:
     """Every instant beside the steps at which something changes by itself."""
     one = setting.obligation
-    moments = [*light_changes(one, setting.ladder.lights, setting.calendar), just_after(one.legal_due_at)]
+    moments = [*setting.light_changes, just_after(one.legal_due_at)]
     if one.platform_due_at is not None:
         moments.append(just_after(one.platform_due_at))
     if one.recount_at is not None:

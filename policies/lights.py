@@ -41,7 +41,12 @@ def light_at(obligation: Obligation, lights: Lights, calendar: Calendar, now: da
     A light counted in days begins with the office's day so far before the limit's day; one counted in hours so long
     before the limit itself. Red begins with the first instant after the limit.
     """
-    yellow_at, orange_at, red_at = light_changes(obligation, lights, calendar)
+    return light_between(light_changes(obligation, lights, calendar), now)
+
+
+def light_between(changes: tuple[datetime, datetime, datetime], now: datetime) -> Light:
+    """The light at `now`, if it turns yellow, orange and red at these instants."""
+    yellow_at, orange_at, red_at = changes
     if now >= red_at:
         return Light.RED
     if now >= orange_at:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from policies import sentences
 from policies.chain import ADMINISTRATOR, FIRST_HANDLER, rank_of
-from policies.lights import BRIGHTNESS, light_at
+from policies.lights import BRIGHTNESS, light_between
 from policies.model import Light, Why
 from policies.via import reachable
 
@@ -125,7 +125,7 @@ def _first_stays_informed(setting: Setting, at: datetime) -> bool:
         return False
     if (first.unit, first.official) == (setting.case.unit, setting.case.handler):
         return False
-    light = light_at(setting.obligation, setting.ladder.lights, setting.calendar, at)
+    light = light_between(setting.light_changes, at)
     return BRIGHTNESS[light] >= BRIGHTNESS[Light(from_light)]
 
 

@@ -82,16 +82,6 @@ class Rung:
         """Which text it says."""
         return UNACKNOWLEDGED if self.unacknowledged else self.step.say
 
-    @property
-    def anchor(self) -> str:
-        """What it hangs on."""
-        return self.step.at.anchor
-
-    @property
-    def memory(self) -> str:
-        """Under which name `History.decided_until` remembers it."""
-        return self.anchor if self.anchor in _CURSORS else f"{self.anchor}:{self.name}"
-
 
 def step_of(step_id: str, ladder: Ladder) -> Step | None:
     """The step that a step id in a key was derived from; None if the ladder has it no longer."""
@@ -124,8 +114,11 @@ def timeline(
 
 def is_decided(rung: Rung, decided_until: Mapping[str, datetime]) -> bool:
     """Whether that instant has been dealt with before."""
-    cursor = decided_until.get(rung.memory)
-    return cursor is not None and (rung.anchor not in _CURSORS or rung.at <= cursor)
+    anchor = rung.step.at.anchor
+    if anchor in _CURSORS:
+        cursor = decided_until.get(anchor)
+        return cursor is not None and rung.at <= cursor
+    return _memory(rung) in decided_until
 
 
 def decided_by(rungs: Iterable[Rung], history: History, now: datetime) -> dict[str, datetime]:
@@ -134,10 +127,16 @@ def decided_by(rungs: Iterable[Rung], history: History, now: datetime) -> dict[s
     for rung in rungs:
         if rung.at > now:
             break
-        name = rung.memory
+        anchor = rung.step.at.anchor
+        name = anchor if anchor in _CURSORS else _memory(rung)
         if name not in decided or decided[name] < rung.at:
             decided[name] = rung.at
     return decided
+
+
+def _memory(rung: Rung) -> str:
+    """Under which name a rung is remembered that has no cursor."""
+    return f"{rung.step.at.anchor}:{rung.name}"
 
 
 @lru_cache(maxsize=256)

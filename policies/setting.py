@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from policies.chain import next_upward, resolve_all
-from policies.lights import light_at
+from policies.chain import next_upward, resolve_all, resolve_any
+from policies.lights import light_between, light_changes
 from policies.model import ObligationState, Why
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class Setting:
     """The rule, the facts, the people and the instant of one decision.
 
     `case` is the case as the obligation sees it: the clock of one holder speaks to that holder's chain. `light` is the
-    one that shows now; while the clock stands still, the one that showed when it stopped.
+    one that shows now; while the clock stands still, the one that showed when it stopped. `light_changes` is when it
+    turns yellow, orange and red.
     """
 
     policy: Policy
@@ -48,9 +49,12 @@ class Setting:
     kinds: Mapping[str, str]
     history: History
     light: Light
+    light_changes: tuple[datetime, datetime, datetime]
 
     def resolve(self, role: str, kinds: tuple[str, ...]) -> tuple[Resolution, ...]:
         """Who holds that role today and can be reached, one answer for each leg of the chain that finds another."""
+        if len(self.policy.legs) == 1:
+            return (resolve_any(role, self.policy, self.case, self.first_handler, self.directory, self.now, kinds),)
         return resolve_all(role, self.policy, self.case, self.first_handler, self.directory, self.now, kinds)
 
     def above(self, role: str, person: str, kinds: tuple[str, ...]) -> Resolution:
@@ -79,12 +83,13 @@ def setting_of(
     if rule is None:
         return None
     limit, ladder = rule
-    light = light_at(obligation, ladder.lights, calendar, now)
+    changes = light_changes(obligation, ladder.lights, calendar)
+    light = light_between(changes, now)
     if obligation.state is ObligationState.PAUSED:
         light = history.light or light
     seen = as_held(case, obligation)
     return Setting(
-        policy, limit, ladder, obligation, seen, directory, first_handler, calendar, now, kinds, history, light
+        policy, limit, ladder, obligation, seen, directory, first_handler, calendar, now, kinds, history, light, changes
     )
 
 

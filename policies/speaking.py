@@ -75,8 +75,10 @@ def _say(rung: Rung, speech: _Speech, told: set[str] | None) -> tuple[list[Notic
             continue
         if told is not None:
             told.add(person.person)
-        notices += notices_to(person, letter, channels, speech.facts, setting)
-        reasons += _gaps(rung, person, channels, setting)
+        mine = notices_to(person, letter, channels, speech.facts, setting)
+        notices += mine
+        if len(mine) < len(channels.names):
+            reasons += _gaps(rung, person, channels, setting)
         if person.release:
             waiting.append(person)
             reasons.append(sentences.waits_for_release(rung.id, person.role, person.person, rung.at))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from policies.calendar import Calendar
 
 _LAST_INSTANT = time(23, 59, 59, 999_999)
+_TO_THE_MINUTE = len("2026-10-08 09:00")
 
 
 def day_of(day: date) -> str:
@@ -25,7 +26,7 @@ def instant_of(at: datetime, calendar: Calendar) -> str:
     local = at.astimezone(calendar.zone)
     if local.time() == _LAST_INSTANT:
         return f"{local:%Y-%m-%d} 24:00"
-    return f"{local:%Y-%m-%d %H:%M}"
+    return local.isoformat(" ", "minutes")[:_TO_THE_MINUTE]
 
 
 def iso_of(at: datetime, calendar: Calendar) -> str:
