@@ -120,14 +120,14 @@ def policies_not_taken(version: str, what: Text) -> Trouble:
     )
 
 
-def policy_fell_back(version: str, problem: str) -> Trouble:
+def policy_fell_back(version: str, problem: Text) -> Trouble:
     """A new version of the policies was taken back."""
     return Trouble(
         f"policy_fell_back_{version}",
         Text("新策略已自动撤回", "the new policies were taken back"),
         Text(
-            f"策略版本 {version} 启用后出错：{problem}。已恢复前一版本。请运行 duban policy status。",
-            f"Policy version {version} failed: {problem}. The one before is in force again. See duban policy status.",
+            f"策略版本 {version} 启用后出错：{problem.zh}。已恢复前一版本。请运行 duban policy status。",
+            f"Policy version {version} failed: {problem.en}. The one before goes on. See duban policy status.",
         ),
     )
 

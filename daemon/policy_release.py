@@ -37,6 +37,7 @@ BY_ITSELF = "duban"
 ON_PROBATION = timedelta(minutes=15)  # how long a new version is watched
 FAULTS_ALLOWED = 3  # cases a new version may fail, which the one before did not, before it is taken back
 PAGE = 500
+UNREADABLE = Text("这个版本已无法读取", "it cannot be read any more")
 
 
 class Taken(StrEnum):
@@ -293,3 +294,42 @@ def move_all(store: Store, version: str, now: datetime, why: str, *, bound_to: s
         moved += store.bind(keys, version, BY_ITSELF, now, why)
         after = keys[-1]
     return moved
+
+
+def settle(store: Store, rules: Rules, now: datetime, *, everybody: bool) -> list[tuple[str, int]]:
+    """Bind running cases to the version in force: all of them where the office wants that, else the lost ones.
+
+    Lost are those whose own version nobody can read any more. Returns (version, how many) of them.
+    """
+    version = rules.policies.version
+    if everybody:
+        moved = move_all(store, version, now, "release.migrate: automatic")
+        if moved:
+            log.info(telemetry.CASES_MOVED, to=version[:SHOWN], cases=moved)
+        return []
+    lost: list[tuple[str, int]] = []
+    for old in unreadable(store, rules):
+        moved = move_all(store, version, now, UNREADABLE.zh, bound_to=old)
+        log.warning(telemetry.CASES_MOVED, before=old[:SHOWN], to=version[:SHOWN], cases=moved)
+        lost.append((old, moved))
+    return lost
+
+
+def require_templates(store: Store, rules: Rules, renderer: Renderer) -> None:
+    """Refuse templates with which a version that running cases are bound to cannot write its messages.
+
+    Raises:
+        SettingsError: naming every mistake once.
+    """
+    bound = {rules.policies_for(version).version for version in store.cases_by_version()}
+    mistakes: dict[Text, None] = {}
+    for version in sorted(bound):
+        mistakes.update(dict.fromkeys(renderer.check(rules.policies_for(version))))
+    if mistakes:
+        raise SettingsError(
+            Text(
+                "在办案件仍要用的模板有误，沿用原配置。",
+                "templates that running cases need are wrong; the old ones go on",
+            ),
+            tuple(mistakes),
+        )

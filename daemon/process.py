@@ -2,6 +2,7 @@
 
     load settings -> open node -> READY=1 -> jobs … -> SIGTERM -> drain -> close
     SIGHUP          read the configuration again; a broken one is refused and the old one goes on
+    changed files, `duban reload`   the same
     SIGTERM/SIGINT  finish what is on the wire, then leave; a second one leaves at once
     Fenced          another node has taken over: leave without claiming anything more, exit 75
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import signal
 import sys
@@ -24,6 +26,9 @@ from daemon import telemetry
 from daemon.errors import DaemonError, Fenced, SettingsError
 from daemon.notify import ServiceNotifier
 from daemon.scheduler import Job, Rhythm
+from daemon.watch import LOOK_EVERY as LOOK_AT_FILES_EVERY
+from daemon.watch import Watch, look_at
+from policies.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from daemon.clock import Clock
     from daemon.settings import Configuration, ScheduleSettings
     from daemon.store.values import Audit
+    from daemon.watch import Look
     from daemon.wiring import Node
 
 log = telemetry.logger(__name__)
@@ -39,6 +45,9 @@ log = telemetry.logger(__name__)
 EXIT_AT_ONCE = 128 + signal.SIGTERM  # what a shell shows for a process ended by SIGTERM
 HEARTBEAT_EVERY = timedelta(seconds=5)  # a worker counts as dead after 30 s of silence
 BURY_EVERY = timedelta(seconds=15)
+FOLLOW_EVERY = timedelta(seconds=2)  # what the store says of policies, and whether somebody wants a reload
+RELOAD_WANTED = "reload_wanted"  # a bookmark: who wants it and when, as JSON; another value is another wish
+RELOAD_ANSWER = "reload_answer:"  # followed by the worker's epoch: what became of the wish it names
 PROOF_GRACE = timedelta(minutes=5)  # how long the audit may find something before the watchdog starves
 LOOK_EVERY = 30.0  # seconds between two looks at our own health when no watchdog asks for more
 DRAIN_FOR = timedelta(seconds=45)  # to finish what is under way; below TimeoutStopSec of the unit
@@ -132,8 +141,10 @@ class Process:
         self._asked_at: float | None = None
         self._fenced = False
         self._withheld = False
+        self._wish: str | None = None
+        self._watch_of_files = Watch(self._look_at_files())
         self._rhythm = Rhythm(
-            jobs_of(node, self._audit, node.configuration.settings.schedule),
+            jobs_of(node, self._audit, self._follow, node.configuration.settings.schedule),
             clock,
             node.name,
             self._record,
@@ -143,10 +154,14 @@ class Process:
     async def run(self) -> int:
         """Until told to stop; returns the exit code."""
         self._catch_signals()
+        self._wish = await asyncio.to_thread(self._node.store.bookmark, RELOAD_WANTED)
         self._rhythm.start()
         self._notifier.ready(self._status())
         log.info(telemetry.STARTED, epoch=self._node.epoch, node=self._node.name, version=self._version())
-        sides = [asyncio.create_task(self._watch()), asyncio.create_task(self._reload_when_asked())]
+        sides = [
+            asyncio.create_task(side)
+            for side in (self._watch(), self._reload_when_asked(), self._reload_when_files_change())
+        ]
         try:
             await self._stop.wait()
         finally:
@@ -198,25 +213,77 @@ class Process:
             await self._reload.wait()
             self._reload.clear()
             self._notifier.reloading("正在重新载入配置")
+            wish = self._wish
             refused = await self._reload_once()
-            self._notifier.ready(f"新配置有误，沿用原配置：{refused}" if refused else self._status())
+            self._notifier.ready(f"新配置有误，沿用原配置：{refused.zh}" if refused else self._status())
+            await self._answer(wish, refused)
 
-    async def _reload_once(self) -> str:
+    async def _reload_when_files_change(self) -> None:
+        """Take files that changed and have settled; those of a refused change are not tried again until they change."""
+        while True:
+            await asyncio.sleep(LOOK_AT_FILES_EVERY)
+            if not self._node.configuration.settings.release.watch:
+                continue
+            look = await asyncio.to_thread(self._look_at_files)
+            if self._watch_of_files.has_settled(look):
+                self._reload.set()
+
+    def _look_at_files(self) -> Look:
+        return look_at(self._path, self._node.configuration.watched)
+
+    async def _follow(self) -> None:
+        """Follow the store: the policies in force, cases to count again, and somebody's wish for a reload."""
+        await self._node.follow()
+        wish = await asyncio.to_thread(self._node.store.bookmark, RELOAD_WANTED)
+        if wish is not None and wish != self._wish:
+            self._wish = wish
+            self._reload.set()
+
+    async def _answer(self, wish: str | None, refused: Text | None) -> None:
+        """Tell whoever waits for it with `duban reload` what became of it."""
+        if wish is None:
+            return
+        answer = {
+            "wish": wish,
+            "node": self._node.name,
+            "refused": {"zh": refused.zh, "en": refused.en} if refused else None,
+            "policies": self._node.taken.value,
+            "version": self._node.version,
+        }
+        written = json.dumps(answer, ensure_ascii=False)
+        try:
+            await asyncio.to_thread(self._node.store.set_bookmark, f"{RELOAD_ANSWER}{self._node.epoch}", written)
+        except DaemonError as error:
+            log.warning(telemetry.BEAT_LOST, job="reload", problem=error.message.zh)
+
+    async def _reload_once(self) -> Text | None:
         """Put the configuration on disk in force; why it was refused, or nothing."""
         try:
+            self._watch_of_files.take(await asyncio.to_thread(self._look_at_files))
             new = await asyncio.to_thread(_load, self._path)
             later = needs_restart(self._node.configuration, new)
-            await self._node.reload(new)
+            taken = await self._node.reload(new)
         except DaemonError as error:
             problems = error.problems if isinstance(error, SettingsError) else ()
             told = [problem.zh for problem in (*problems, error.message)]
             log.error(telemetry.RELOAD_REFUSED, problems=told)  # noqa: TRY400 - the sentences say all
-            return error.message.zh
+            return await self._told(error.message)
         except Exception as error:
             log.exception(telemetry.RELOAD_REFUSED)
-            return type(error).__name__
-        log.info(telemetry.RELOADED, version=self._version(), needs_restart=later)
-        return ""
+            kind = type(error).__name__
+            return await self._told(Text(f"程序内部错误（{kind}）。", f"internal error ({kind})."))
+        log.info(telemetry.RELOADED, version=self._version(), needs_restart=later, policies=taken.value)
+        return None
+
+    async def _told(self, problem: Text) -> Text:
+        """The administrators are told too: after a change of files nobody looks at a terminal."""
+        from daemon.alerts import files_refused  # noqa: PLC0415 - see the module's docstring
+
+        try:
+            await self._node.tell(files_refused(problem))
+        except DaemonError as error:
+            log.warning(telemetry.BEAT_LOST, job="reload", problem=error.message.zh)
+        return problem
 
     # --- health ----------------------------------------------------------------------------------------
 
@@ -251,7 +318,7 @@ class Process:
             log.error(telemetry.WATCHDOG_WITHHELD, stale_jobs=list(stale), proof=self._proof.holds(now))
 
     def _version(self) -> str:
-        return self._node.configuration.version[:12]
+        return self._node.version[:12]
 
     def _status(self) -> str:
         audit = self._proof.last
@@ -265,7 +332,12 @@ class Process:
         )
 
 
-def jobs_of(node: Node, audit: Callable[[], Awaitable[None]], schedule: ScheduleSettings) -> tuple[Job, ...]:
+def jobs_of(
+    node: Node,
+    audit: Callable[[], Awaitable[None]],
+    follow: Callable[[], Awaitable[None]],
+    schedule: ScheduleSettings,
+) -> tuple[Job, ...]:
     """All periodic jobs, with the longest run each may take.
 
     A time-out is for a call that hangs, not for much work: cancelling a pump leaves messages in doubt, and the first
@@ -277,6 +349,7 @@ def jobs_of(node: Node, audit: Callable[[], Awaitable[None]], schedule: Schedule
         Job("sync", _seconds(schedule.sync), usual, node.sync),
         Job("tick", _seconds(schedule.tick), usual, node.tick),
         Job("pump", _seconds(schedule.pump), long, node.pump),
+        Job("follow", FOLLOW_EVERY, usual, follow),
         Job("audit", _seconds(schedule.audit), usual, audit),
         Job("bury", BURY_EVERY, usual, node.bury),
         Job("full_sync", _seconds(schedule.full_sync), long, node.full_sync, at_start=False),

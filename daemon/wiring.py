@@ -322,6 +322,11 @@ class Node:
         """The version of the policies new cases run by."""
         return self._engine.rules.policies.version
 
+    @property
+    def taken(self) -> Taken:
+        """What became of the policy files when they were last read."""
+        return self._taken
+
     async def follow(self) -> None:
         """Do what the store says of the policies: take over another version, count cases again that were moved."""
         async with self._switching:

@@ -37,6 +37,7 @@ LIGHTS = {
 }
 JOBS = {
     "heartbeat": ("心跳", "heartbeat"),
+    "follow": ("跟随生效策略", "follow the policies in force"),
     "sync": ("读取变化", "read changes"),
     "full_sync": ("全部重读", "read everything"),
     "tick": ("判断到期", "decide"),

@@ -200,12 +200,12 @@ def run(store_url: str, statement: str) -> None:
     engine.dispose()
 
 
-async def test_a_node_with_old_rules_does_not_take_back_the_new_ones(tmp_path: Path, store_url: str) -> None:
+async def test_a_node_with_an_old_calendar_does_not_take_back_the_new_one(tmp_path: Path, store_url: str) -> None:
     """Two nodes, one already reloaded: limits do not jump to and fro, nobody is reminded again and again."""
     async with running_office(tmp_path, store_url) as world:
-        await world.live_until("2026-09-28 09:00")  # reminded under fifteen days
+        await world.live_until("2026-09-18 10:00")
         world.collect()
-        world.office.change("policies/office.yaml", "within: 15 日", "within: 30 日")
+        world.office.change("duban.yaml", "calendar: china", "calendar: weekdays")
         second = await world.another_node()
         try:
             for _ in range(3):
@@ -215,10 +215,10 @@ async def test_a_node_with_old_rules_does_not_take_back_the_new_ones(tmp_path: P
                     await node.pump_until_idle()
             assert world.collect() == []
             assert world.story().count("moved") == 1
-            assert world.obligation().legal_due_at == at("2026-10-16 23:59:59.999999")
+            assert world.obligation().legal_due_at == at("2026-10-01 23:59:59.999999")
             await second.tick()
             assert await world.node.pump_until_idle() == 0
             await world.reload()
-            assert await world.work("2026-10-13 09:00")  # with the new rules it decides again
+            assert await world.work("2026-09-28 09:00")  # with the new calendar it decides again
         finally:
             await second.close()

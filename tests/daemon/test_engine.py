@@ -68,16 +68,16 @@ async def test_a_sync_without_changes_writes_nothing(world: Running) -> None:
     assert world.store.ledger(CASE) == before
 
 
-async def test_other_rules_count_everything_again(world: Running) -> None:
-    """A policy with another length moves the limit of a case nobody touched, and the ledger tells old and new."""
+async def test_another_calendar_counts_everything_again(world: Running) -> None:
+    """A calendar without the holidays moves the limit of a case nobody touched, and the ledger tells old and new."""
     await world.node.sync()
-    world.office.change("policies/office.yaml", "within: 15 日", "within: 30 日")
+    world.office.change("duban.yaml", "calendar: china", "calendar: weekdays")
     await world.reload()
     report = await world.node.sync()
     assert report.changed == 1
-    assert world.obligation().legal_due_at == at("2026-10-16 23:59:59.999999")
+    assert world.obligation().legal_due_at == at("2026-10-01 23:59:59.999999")
     (moved,) = world.told("moved")
-    assert "由 2026-10-08 24:00 改为 2026-10-16 24:00" in moved
+    assert "由 2026-10-08 24:00 改为 2026-10-01 24:00" in moved
 
 
 async def test_a_deleted_case_is_withdrawn(world: Running) -> None:
