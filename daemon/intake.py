@@ -269,6 +269,8 @@ class Intake:
         known_obligations = [stored.obligation for stored in before.obligations]
         counted = obligations_of(policies, case, rules.calendars, now, rules.default_calendar, known_obligations)
         claimed = first_handler_of(policies, read, rules.calendars, rules.default_calendar, before.earlier)
+        if claimed is not None and not (claimed.unit or claimed.official):
+            claimed = None  # nobody is known to have had it then: not to be frozen as nobody for ever
         first = (known.first_handler if known else None) or claimed
         olds = {(o.obligation.policy, o.obligation.limit, o.obligation.instance): o for o in before.obligations}
         changes: list[ObligationChange] = []
