@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from policies.duration import Duration, Unit, parse_duration
+from policies.model import Movement
+from policies.spelling import suggestion
 from policies.text import Text
 
 if TYPE_CHECKING:
@@ -35,6 +37,32 @@ DEFAULT_NONE = (
     "9999-12-31",
     "infinity",
 )
+ENTITIES = (
+    "cases",
+    "milestones",
+    "transfers",
+    "extensions",
+    "pauses",
+    "recusals",
+    "officials",
+    "units",
+    "posts",
+    "delegations",
+)
+MOVEMENT_WORDS: Mapping[str, Movement] = {
+    "收件": Movement.RECEIVE,
+    "签收": Movement.SIGN,
+    "受理": Movement.ACCEPT,
+    "转办": Movement.HAND_OVER,
+    "转送": Movement.HAND_OVER,
+    "交办": Movement.HAND_OVER,
+    "转交": Movement.HAND_OVER,
+    "协办": Movement.CO_HANDLE,
+    "申请退回": Movement.HAND_BACK,
+    "提出异议": Movement.HAND_BACK,
+    "退回": Movement.RETURN,
+    "办结": Movement.CLOSE,
+}
 EPOCH_FORMATS = ("epoch", "epoch_ms")
 SORTABLE_FORMAT = re.compile(r"%Y\D?%m\D?%d(\D?%H(\D?%M(\D?%S(\.%f)?)?)?)?")
 END_OF_DAY_NAMES = re.compile(r"(^|_)(limit|due|deadline|until|to)_at$")
@@ -46,6 +74,22 @@ class MappingError(ValueError):
     def __init__(self, message: Text) -> None:
         super().__init__(message.zh)
         self.message = message
+
+
+def movement_of(word: str) -> Movement | None:
+    """The kind of movement a word means: a word of the mapping or one offices use; None if it is neither."""
+    plain = word.strip().lower()
+    return MOVEMENT_WORDS.get(plain) or next((kind for kind in Movement if kind.value == plain), None)
+
+
+def unknown_movement(word: str) -> Text:
+    """That a word is no kind of movement, which ones there are, and which one was probably meant."""
+    words = [kind.value for kind in Movement]
+    hint = suggestion(word, (*words, *MOVEMENT_WORDS)) or Text("", "")
+    return Text(
+        f"“{word}”不是流转种类，可用：{'、'.join(words)}。{hint.zh}",
+        f'"{word}" is no kind of movement; there are {", ".join(words)}. {hint.en}'.rstrip(),
+    )
 
 
 def _zone(name: str) -> str:
@@ -230,7 +274,10 @@ class Entity(_Part):
 
 
 class CaseRows(Entity):
-    """案件: one row per case. `columns` are the fields policies may ask about, `milestones` the instants."""
+    """案件: one row per case. `columns` are the fields policies may ask about, `milestones` the instants.
+
+    `earlier` is the key of the case this one repeats (重复信访).
+    """
 
     key: Column
     columns: dict[FieldName, Column] = Field(default_factory=dict)
@@ -240,6 +287,7 @@ class CaseRows(Entity):
     open: OpenRule | None = None
     changed: Column | None = None
     restricted: Column | None = None
+    earlier: Column | None = None
 
     @model_validator(mode="after")
     def _names_are_used_once(self) -> CaseRows:
@@ -284,6 +332,7 @@ class CaseRows(Entity):
 class MilestoneRows(Entity):
     """节点记录: one row per event of a case; `name` tells which milestone it is, usually by codes. The last one counts.
 
+    Of a milestone that came more than once every instant is kept (每月答复).
     A row whose name is not translated to a milestone (a word ending in `_at`) is left aside.
     """
 
@@ -305,11 +354,17 @@ class OfficialRows(Entity):
 
 
 class UnitRows(Entity):
-    """单位: each with the unit above it."""
+    """单位: each with the unit above it.
+
+    `area` is the code of the place it answers for (行政区划), `area_parent` the unit above it by place; without it
+    that is `parent`.
+    """
 
     key: Column
     name: Column
     parent: Column | None = None
+    area: Column | None = None
+    area_parent: Column | None = None
 
 
 class PostRows(Entity):
@@ -322,8 +377,30 @@ class PostRows(Entity):
     to_at: Column | None = Field(default=None, alias="to")
 
 
+class DelegationRows(Entity):
+    """请假、代理: who is away from when to when, who stands in (nobody where it is empty), by which document."""
+
+    official: Column
+    substitute: Column | None = None
+    from_at: Column | None = Field(default=None, alias="from")
+    to_at: Column | None = Field(default=None, alias="to")
+    document: Column | None = None
+
+
+class RecusalRows(Entity):
+    """回避: who must not hear of which case (信访工作条例第二十八条第三款)."""
+
+    case: Column
+    official: Column
+
+
 class TransferRows(Entity):
-    """转办记录: hand-overs of a case, ordered by `seq`, else by time."""
+    """流转记录: movements of a case, ordered by `seq`, else by time.
+
+    `kind` says what the movement was, in a word of `Movement` or an office's own word (转办, 协办, 退回 …); without it
+    every row is a hand-over. `at` is when it took effect or a hand-back was asked for, `decided_at` when the sender
+    agreed to it.
+    """
 
     case: Column
     at: Column
@@ -333,6 +410,17 @@ class TransferRows(Entity):
     from_unit: Column | None = None
     reason: Column | None = None
     approved_by: Column | None = None
+    kind: Column | None = None
+    document: Column | None = None
+    decided_at: Column | None = None
+
+    @model_validator(mode="after")
+    def _kinds_are_movements(self) -> TransferRows:
+        words = [] if self.kind is None else [str(word) for word in self.kind.values.values() if word is not None]
+        for word in words:
+            if movement_of(word) is None:
+                raise MappingError(unknown_movement(word))
+        return self
 
 
 class ExtensionRows(Entity):
@@ -363,7 +451,7 @@ class ExtensionRows(Entity):
 
 
 class PauseRows(Entity):
-    """中止记录: intervals that do not count."""
+    """中止记录: intervals that do not count. With `review_at` a case is parked (挂账) until that day."""
 
     case: Column
     from_at: Column = Field(alias="from")
@@ -372,6 +460,7 @@ class PauseRows(Entity):
     basis: Column | None = None
     approved_by: Column | None = None
     limit: Column | None = None
+    review_at: Column | None = None
 
 
 class Plausible(_Part):
@@ -409,11 +498,12 @@ class SourceMapping(_Part):
     transfers: TransferRows | None = None
     extensions: ExtensionRows | None = None
     pauses: PauseRows | None = None
+    delegations: DelegationRows | None = None
+    recusals: RecusalRows | None = None
 
     def entities(self) -> Mapping[str, Entity]:
         """The entities that are mapped, by their key in the YAML."""
-        names = ("cases", "milestones", "transfers", "extensions", "pauses", "officials", "units", "posts")
-        return {name: entity for name in names if (entity := getattr(self, name)) is not None}
+        return {name: entity for name in ENTITIES if (entity := getattr(self, name)) is not None}
 
     def milestone_names(self) -> frozenset[str]:
         """Every milestone a case of this source may have: for checking policies against it."""

@@ -16,7 +16,7 @@ from daemon.cli.output import json_option, no_traceback, speak, to_json
 from daemon.demo.configuration import shipped_configuration
 from daemon.errors import SettingsError
 from daemon.mapping import SourceMapping
-from daemon.source.guess import Confidence, EntityGuess, Guess, guess_mapping
+from daemon.source.guess import KNOWN, Confidence, EntityGuess, Guess, guess_mapping
 from policies.text import Text
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAPPING_FILE = "source.yaml"
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 YAML_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+YES_OR_NO = frozenset({"litigation", "urgent", "repeated", "old_case", "threat", "major"})
 SURE = {
     Confidence.HIGH: "把握高：全国信访系统常用名",
     Confidence.MEDIUM: "把握中：常见名",
@@ -104,7 +105,7 @@ def mapping_text(url: str, guesses: Sequence[EntityGuess]) -> str:
         "overlap: 10 分钟                # 每次同步多回看这么久",
     ]
     by_entity = {guess.entity: guess for guess in guesses}
-    for entity in ("cases", "units", "officials", "posts", "transfers", "extensions"):
+    for entity in KNOWN:
         lines.append("")
         found = by_entity.get(entity)
         lines += _entity_lines(found) if found else _empty_lines(entity)
@@ -127,7 +128,12 @@ def _address(url: str) -> str:
 
 
 def _is_sure(found: Guess) -> bool:
-    """Whether the line stands as it is; the codes of a status column are never known, unless it is the national one."""
+    """Whether the line stands as it is.
+
+    The codes of a status column are never known, unless it is the national one; the codes of movements never are.
+    """
+    if found.path == ("kind",):
+        return False
     return found.confidence > (Confidence.MEDIUM if found.path == ("open",) else Confidence.LOW)
 
 
@@ -156,7 +162,10 @@ def _column_line(entity: str, found: Guess) -> str:
             "主要负责人: principal, 督查专员: inspector, 承办人: handler}}   "
             f"# {SURE[found.confidence]}；请核对职务代码"
         )
-    if found.path[-1] in ("litigation", "urgent") and entity == "cases":
+    if found.path == ("kind",):
+        words = "'…': hand_over, '…': co_handle, '…': hand_back, '…': return, '…': sign, '…': accept"
+        return f"kind: {{column: {column}, values: {{{words}}}}}   # {SURE[found.confidence]}；请填办理方式的代码"
+    if found.path[-1] in YES_OR_NO and entity == "cases":
         column = f"{{column: {column}, type: bool}}"
     return f"{found.path[-1]}: {column}   # {SURE[found.confidence]}"
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from daemon.mapping import movement_of, unknown_movement
 from daemon.source import BadRow
 from daemon.source.picks import pick_bool, pick_instant, pick_text
 from daemon.source.rows import RowReader
-from daemon.source.values import BadValue, field_converter, instant_converter, key_text
+from daemon.source.values import LOOKS_PERSONAL, BadValue, field_converter, instant_converter, key_text, shown
 from policies.duration import Duration, DurationError, Unit, parse_duration
-from policies.model import Case, Extension, Pause, Transfer
+from policies.model import Case, Extension, Movement, Pause, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
     from daemon.mapping import (
         CaseRows,
@@ -24,27 +25,29 @@ if TYPE_CHECKING:
         MilestoneRows,
         OpenRule,
         PauseRows,
+        RecusalRows,
         TransferRows,
     )
     from daemon.source.rows import Row
     from daemon.source.values import Reading
 
 Numbered = TypeVar("Numbered", Transfer, Extension, Pause)
-ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
 class Related:
     """What other tables say about one case."""
 
-    milestones: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    events: dict[str, set[datetime]] = field(default_factory=dict[str, "set[datetime]"])
     transfers: list[Transfer] = field(default_factory=list[Transfer])
     extensions: list[Extension] = field(default_factory=list[Extension])
     pauses: list[Pause] = field(default_factory=list[Pause])
+    recused: set[str] = field(default_factory=set[str])
     unreadable: bool = False
 
 
 NOTHING_RELATED = Related()
+LONGEST_KIND = 12  # a longer text is no kind of movement but something else, and perhaps personal
 
 
 class CaseReader:
@@ -70,6 +73,7 @@ class CaseReader:
         self._unit = pick_text("unit", rows.unit, reading, at)
         self._handler = pick_text("handler", rows.handler, reading, at)
         self._restricted = pick_bool("restricted", rows.restricted, reading, at)
+        self._earlier = pick_text("earlier", rows.earlier, reading, at)
         self._open = _openness(rows.open, at)
 
     def key(self, row: Row) -> str | None:
@@ -83,8 +87,13 @@ class CaseReader:
             raw = row[place]
             if raw is not None and (at := instant(raw)) is not None:
                 milestones[name] = at
-        if related.milestones:
-            milestones = related.milestones | milestones
+        series: dict[str, tuple[datetime, ...]] = {}
+        for name, instants in related.events.items():
+            times = sorted(instants | {milestones[name]} if name in milestones else instants)
+            milestones.setdefault(name, times[-1])
+            if len(times) > 1:
+                series[name] = tuple(times)
+        earlier = self._earlier(row)
         return Case(
             key,
             self._unit(row),
@@ -96,12 +105,15 @@ class CaseReader:
             tuple(related.pauses),
             bool(self._restricted(row)),
             self._open(row),
+            series,
+            tuple(sorted(related.recused)),
+            None if earlier == key else earlier,
         )
 
     def reasons(self, row: Row) -> str:
         """Everything that is wrong with a row, once it is known that something is."""
         values = [(convert, row[place]) for _, place, convert in (*self._milestones, *self._fields)]
-        picks = (self._unit, self._handler, self._restricted)
+        picks = (self._unit, self._handler, self._restricted, self._earlier)
         complaints = [_complaint(convert, raw) for convert, raw in values] + [_complaint(pick, row) for pick in picks]
         return "；".join(filter(None, complaints))
 
@@ -169,19 +181,20 @@ def milestone_reader(rows: MilestoneRows, reading: Reading) -> RelatedReader:
         convert = converters.get(name) or converters.setdefault(name, instant_converter(name, rows.at, reading))
         moment = convert(row[place])
         if moment is not None:
-            related.milestones[name] = max(moment, related.milestones.get(name, ALWAYS))
+            related.events.setdefault(name, set()).add(moment)
 
     return RelatedReader("milestones", reader, add, decisive=True)
 
 
 def transfer_reader(rows: TransferRows, reading: Reading) -> RelatedReader:
-    """Hand-overs (转办)."""
+    """Movements (流转). One of a kind nobody knows is left out and listed, for it may or may not be a hand-over."""
     reader = RowReader(rows, rows.case.column, [column.column for _, column in rows.columns_by_path()])
     at = reader.index
     moment, order = pick_instant("at", rows.at, reading, at), _order(rows.seq, reading, at)
+    decided, kind = pick_instant("decided_at", rows.decided_at, reading, at), _movement(rows.kind, reading, at)
     texts = {
         name: pick_text(name, getattr(rows, name), reading, at)
-        for name in ("to_unit", "to_official", "from_unit", "reason", "approved_by")
+        for name in ("to_unit", "to_official", "from_unit", "reason", "approved_by", "document")
     }
 
     def add(related: Related, row: Row) -> None:
@@ -199,6 +212,9 @@ def transfer_reader(rows: TransferRows, reading: Reading) -> RelatedReader:
                 from_unit=said["from_unit"],
                 reason=said["reason"],
                 approved_by=said["approved_by"],
+                kind=kind(row),
+                document=said["document"],
+                decided_at=decided(row),
             )
         )
 
@@ -236,7 +252,7 @@ def pause_reader(rows: PauseRows, reading: Reading) -> RelatedReader:
     basis, approver, limit = (
         pick_text(name, getattr(rows, name), reading, at) for name in ("basis", "approved_by", "limit")
     )
-    order = _order(rows.seq, reading, at)
+    order, review = _order(rows.seq, reading, at), pick_instant("review_at", rows.review_at, reading, at)
 
     def add(related: Related, row: Row) -> None:
         since = begin(row)
@@ -246,9 +262,23 @@ def pause_reader(rows: PauseRows, reading: Reading) -> RelatedReader:
         if till is not None and till < since:
             raise BadValue("to：中止的结束早于起始")
         seq = order(row)
-        related.pauses.append(Pause(seq, since, till, basis(row), approver(row), limit(row)))
+        related.pauses.append(Pause(seq, since, till, basis(row), approver(row), limit(row), review(row)))
 
     return RelatedReader("pauses", reader, add, decisive=True)
+
+
+def recusal_reader(rows: RecusalRows, reading: Reading) -> RelatedReader:
+    """Who must not hear of the case (回避). A row without a person is listed; the case goes on."""
+    reader = RowReader(rows, rows.case.column, [rows.official.column])
+    official = pick_text("official", rows.official, reading, reader.index)
+
+    def add(related: Related, row: Row) -> None:
+        person = official(row)
+        if person is None:
+            raise BadValue("official：没有写回避人员")
+        related.recused.add(person)
+
+    return RelatedReader("recusals", reader, add, decisive=False)
 
 
 def put_in_order(related: Related) -> None:
@@ -262,6 +292,22 @@ def _numbered(rows: list[Numbered]) -> list[Numbered]:
     if any(row.seq for row in rows):
         return rows
     return [replace(row, seq=place) for place, row in enumerate(rows, start=1)]
+
+
+def _movement(column: Column | None, reading: Reading, at: Mapping[str, int]) -> Callable[[Row], Movement]:
+    if column is None:
+        return lambda _row: Movement.HAND_OVER
+    word_of = pick_text("kind", column, reading, at)
+
+    def movement(row: Row) -> Movement:
+        word = word_of(row)
+        kind = Movement.HAND_OVER if word is None else movement_of(word)
+        if word is not None and kind is None:
+            showable = len(word) <= LONGEST_KIND and not LOOKS_PERSONAL.fullmatch(word)
+            raise BadValue(f"kind：{unknown_movement(word).zh if showable else f'{shown(word)}不是流转种类'}")
+        return kind or Movement.HAND_OVER
+
+    return movement
 
 
 def _order(column: Column | None, reading: Reading, at: Mapping[str, int]) -> Callable[[Row], int]:

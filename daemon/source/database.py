@@ -20,6 +20,7 @@ from daemon.source.cases import (
     milestone_reader,
     pause_reader,
     put_in_order,
+    recusal_reader,
     transfer_reader,
 )
 from daemon.source.changes import ChangeForm, Watermark
@@ -272,6 +273,10 @@ class DatabaseSource(Source):
             if officials is not None and case.handler is not None and case.handler not in officials:
                 reason = f"承办人“{case.handler}”不在人员表中"
                 bad.append(BadRow("cases", case.key, reason, case=case.key, set_aside=False))
+            for person in case.recused if officials is not None else ():
+                if officials is not None and person not in officials:
+                    reason = f"回避人员“{person}”不在人员表中，回避不起作用"
+                    bad.append(BadRow("recusals", case.key, reason, case=case.key, set_aside=False))
             if units is not None and case.unit is not None and case.unit not in units:
                 reason = f"单位“{case.unit}”不在单位表中"
                 bad.append(BadRow("cases", case.key, reason, case=case.key, set_aside=False))
@@ -372,4 +377,6 @@ def _related_readers(mapping: SourceMapping, reading: Reading) -> tuple[RelatedR
         readers.append(extension_reader(mapping.extensions, reading))
     if mapping.pauses:
         readers.append(pause_reader(mapping.pauses, reading))
+    if mapping.recusals:
+        readers.append(recusal_reader(mapping.recusals, reading))
     return tuple(readers)

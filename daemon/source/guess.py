@@ -16,6 +16,7 @@ from daemon.source.connection import open_engine, reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from daemon.mapping import SourceMapping
 
@@ -60,6 +61,12 @@ KNOWN: dict[str, dict[KeyPath, tuple[str, str]]] = {
         ("columns", "kind"): ("xfmdlb", "complaint_type case_type category type 类别"),
         ("columns", "litigation"): ("sfssbz", "litigation"),
         ("columns", "urgent"): ("jjbz", "urgent priority 紧急"),
+        ("columns", "place"): ("wtsddm", "place area_code region_code 问题属地 属地"),
+        ("columns", "repeated"): ("cfxfbz", "is_repeat repeated 重复标志"),
+        ("columns", "old_case"): ("jabz", "积案"),
+        ("columns", "threat"): ("yybz", ""),
+        ("columns", "major"): ("zdjjbz", ""),
+        ("earlier",): ("", "earlier_case duplicate_of original_case first_case_no 原信访件编号 初次信访件编号"),
         ("milestones", "registered_at"): ("djsj", "registered_at registertime created_at created_date 登记时间"),
         ("milestones", "forwarded_at"): ("zjzrdwrq", "forwarded_at forward_time 转送时间"),
         ("milestones", "arrived_at"): ("ddzrdwsj", "receivetime received_at arrived_at 收到时间"),
@@ -76,6 +83,7 @@ KNOWN: dict[str, dict[KeyPath, tuple[str, str]]] = {
         ("key",): ("jgdm", "unit_id dept_id org_id"),
         ("name",): ("jgmc", "unit_name dept_name org_name"),
         ("parent",): ("sjjgdm", "parent_id parent"),
+        ("area",): ("xzqhdm xzqh", "area_code region_code adcode 行政区划 行政区划代码"),
     },
     "officials": {
         ("key",): ("rydm", "user_id staff_id official_id"),
@@ -101,6 +109,9 @@ KNOWN: dict[str, dict[KeyPath, tuple[str, str]]] = {
         ("to_official",): ("blr", "to_user to_official"),
         ("reason",): ("yy", "reason"),
         ("approved_by",): ("pzr", "approved_by approver"),
+        ("kind",): ("blfsdm blfs", "kind action operation movement 办理方式"),
+        ("document",): ("wh", "document document_no doc_no 文号"),
+        ("decided_at",): ("pzsj", "decided_at approved_at"),
     },
     "extensions": {
         ("case",): ("xfjbh", "receiptno case_no case_id ticket_id"),
@@ -110,6 +121,25 @@ KNOWN: dict[str, dict[KeyPath, tuple[str, str]]] = {
         ("approved_by",): ("pzr_zw", "approver_role"),
         ("petitioner_told_at",): ("gzxfrsj", "told_at"),
     },
+    "pauses": {
+        ("case",): ("xfjbh", "receiptno case_no case_id ticket_id"),
+        ("from",): ("ztkssj zzkssj gzkssj", "paused_at pause_from suspended_at 中止时间 挂账时间"),
+        ("to",): ("ztjssj zzjssj gzjssj", "resumed_at pause_to 恢复时间"),
+        ("basis",): ("yj", "basis 依据"),
+        ("approved_by",): ("pzr_zw", "approver_role"),
+        ("review_at",): ("fhrq", "review_at review_date 复核日期"),
+    },
+    "delegations": {
+        ("official",): ("qjrdm qjr rydm", "absent_id applicant_id staff_id user_id official_id 请假人"),
+        ("substitute",): ("dlrdm dlr", "substitute_id substitute delegate_id delegate deputy_id 代理人"),
+        ("from",): ("qjkssj kssj qssj", "leave_from from_date start_date valid_from 请假开始"),
+        ("to",): ("qjjssj jssj", "leave_to to_date end_date valid_to 请假结束"),
+        ("document",): ("qjdh wh", "document document_no doc_no 文号"),
+    },
+    "recusals": {
+        ("case",): ("xfjbh", "receiptno case_no case_id ticket_id"),
+        ("official",): ("hbrdm hbry hbr", "recused_id recused_official recused 回避人 回避人员"),
+    },
 }
 NEEDED: dict[str, tuple[KeyPath, ...]] = {
     "cases": (("key",),),
@@ -118,7 +148,11 @@ NEEDED: dict[str, tuple[KeyPath, ...]] = {
     "posts": (("unit",), ("role",), ("official",)),
     "transfers": (("case",), ("at",), ("to_unit",)),
     "extensions": (("case",), ("days",), ("decided_at",)),
+    "pauses": (("case",), ("from",)),
+    "delegations": (("official",), ("from",)),
+    "recusals": (("case",), ("official",)),
 }
+LEAVE_TABLE = ("leave", "absence", "delegat", "请假", "代理", "qj", "dlgx", "wcrq")
 SHORTEST_CONTAINED = 4
 
 
@@ -161,7 +195,14 @@ def _fit(entity: str, table: str, names: Sequence[str]) -> EntityGuess | None:
         return None
     if entity == "cases" and len(sure) < FEWEST_CASE_FIELDS:
         return None
+    if entity == "delegations" and not _is_about_leave(table, sure):
+        return None
     return EntityGuess(entity, table, tuple(columns))
+
+
+def _is_about_leave(table: str, sure: AbstractSet[KeyPath]) -> bool:
+    """A substitute, or the table's name: a person and two dates alone are just as well a post."""
+    return ("substitute",) in sure or any(word in table.lower() for word in LEAVE_TABLE)
 
 
 def _find(path: KeyPath, known: tuple[str, str], names: Sequence[str]) -> Guess | None:

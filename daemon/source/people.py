@@ -1,4 +1,4 @@
-"""Officials, units and posts: read all at once, checked against each other, with every finding listed."""
+"""Officials, units, posts and delegations: read all at once, checked against each other, with every finding listed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from daemon.source import BadRow
 from daemon.source.picks import pick_bool, pick_instant, pick_text
 from daemon.source.rows import fetch, select_columns
 from daemon.source.values import BadValue, key_text
-from policies.model import Directory, OfficeUnit, Official, Post
+from policies.model import Delegation, Directory, OfficeUnit, Official, Post
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import sqlalchemy as sa
 
-    from daemon.mapping import Entity, OfficialRows, PostRows, SourceMapping, UnitRows
+    from daemon.mapping import DelegationRows, Entity, OfficialRows, PostRows, SourceMapping, UnitRows
     from daemon.source.rows import Row
     from daemon.source.values import Reading
 
@@ -44,12 +44,18 @@ def read_directory(
     if mapping.units:
         units = _by_key("units", _units(connection, mapping.units, reading, bad), bad)
         units = _sound_parents(units, bad)
+        bad += _places_answered_for_twice(units)
         bad += _unknown_units(officials, units)
     if mapping.posts:
         found = _posts(connection, mapping.posts, reading, bad)
         posts = [post for post in found if _stands(post, mapping, officials, units, bad)]
     everybody = officials | {person.key: person for person in administrators}
-    return Directory(everybody, units, tuple(posts), tuple(person.key for person in administrators)), tuple(bad)
+    delegations: list[Delegation] = []
+    if mapping.delegations:
+        known = frozenset(everybody) if mapping.officials else None
+        delegations = _delegations(connection, mapping.delegations, reading, known, bad)
+    last_resort = tuple(person.key for person in administrators)
+    return Directory(everybody, units, tuple(posts), last_resort, tuple(delegations)), tuple(bad)
 
 
 def sms_address(raw: str, region: str) -> str | None:
@@ -133,11 +139,16 @@ def _good_addresses(person: str, there: Mapping[str, str], region: str, bad: lis
 def _units(connection: sa.Connection, rows: UnitRows, reading: Reading, bad: list[BadRow]) -> list[OfficeUnit]:
     found, at = _rows(connection, rows)
     key, name = pick_text("key", rows.key, reading, at), pick_text("name", rows.name, reading, at)
-    parent = pick_text("parent", rows.parent, reading, at)
+    parent, area, area_parent = (
+        pick_text(column_name, column, reading, at)
+        for column_name, column in (("parent", rows.parent), ("area", rows.area), ("area_parent", rows.area_parent))
+    )
 
     def unit(row: Row) -> OfficeUnit | None:
         code = key(row)
-        return None if code is None else OfficeUnit(code, name(row) or code, parent(row))
+        if code is None:
+            return None
+        return OfficeUnit(code, name(row) or code, parent(row), area(row), area_parent(row))
 
     return _readable("units", found, at[rows.key.column], unit, bad)
 
@@ -150,31 +161,53 @@ def _by_key(entity: str, found: Sequence[Named], bad: list[BadRow]) -> dict[str,
 
 
 def _sound_parents(units: Mapping[str, OfficeUnit], bad: list[BadRow]) -> dict[str, OfficeUnit]:
-    """Units whose chain upward ends: a missing, own or circular parent is cut off and listed."""
+    """Units whose two ways upward end: a missing, own or circular parent is cut off and listed."""
     sound = dict(units)
     for key, unit in units.items():
-        reason = _parent_problem(sound, unit)
+        reason = _parent_problem(sound, unit, lambda one: one.parent, "上级单位")
         if reason:
             bad.append(BadRow("units", key, reason, set_aside=False))
             sound[key] = replace(unit, parent=None)
+    for key, unit in tuple(sound.items()):
+        if unit.area_parent is None:
+            continue
+        reason = _parent_problem(sound, unit, lambda one: one.area_parent or one.parent, "属地上级单位")
+        if reason:
+            bad.append(BadRow("units", key, reason, set_aside=False))
+            sound[key] = replace(unit, area_parent=None)
     return sound
 
 
-def _parent_problem(units: Mapping[str, OfficeUnit], unit: OfficeUnit) -> str:
-    if unit.parent is None:
+def _parent_problem(
+    units: Mapping[str, OfficeUnit], unit: OfficeUnit, above_of: Callable[[OfficeUnit], str | None], word: str
+) -> str:
+    above = above_of(unit)
+    if above is None:
         return ""
-    if unit.parent == unit.key:
-        return "上级单位是它自己"
-    if unit.parent not in units:
-        return f"上级单位“{unit.parent}”不在单位表中"
-    above: str | None = unit.parent
+    if above == unit.key:
+        return f"{word}是它自己"
+    if above not in units:
+        return f"{word}“{above}”不在单位表中"
     passed: set[str] = set()
     while above is not None and above in units and above not in passed:
         if above == unit.key:
-            return "上级单位绕成了一圈"
+            return f"{word}绕成了一圈"
         passed.add(above)
-        above = units[above].parent
+        above = above_of(units[above])
     return ""
+
+
+def _places_answered_for_twice(units: Mapping[str, OfficeUnit]) -> list[BadRow]:
+    first: dict[str, str] = {}
+    for key in sorted(units):
+        area = units[key].area
+        if area is not None:
+            first.setdefault(area, key)
+    return [
+        BadRow("units", key, f"属地代码“{unit.area}”与单位“{first[unit.area]}”相同，以后者为准", set_aside=False)
+        for key, unit in units.items()
+        if unit.area is not None and first[unit.area] != key
+    ]
 
 
 def _unknown_units(officials: Mapping[str, Official], units: Mapping[str, OfficeUnit]) -> list[BadRow]:
@@ -219,3 +252,48 @@ def _stands(
         bad.append(BadRow("posts", label, f"单位“{post.unit}”不在单位表中"))
         return False
     return True
+
+
+def _delegations(
+    connection: sa.Connection, rows: DelegationRows, reading: Reading, known: frozenset[str] | None, bad: list[BadRow]
+) -> list[Delegation]:
+    """Who is away. `known` are the officials there are, None: nobody knows."""
+    found, at = _rows(connection, rows)
+    official, substitute, document = (
+        pick_text(name, column, reading, at)
+        for name, column in (
+            ("official", rows.official),
+            ("substitute", rows.substitute),
+            ("document", rows.document),
+        )
+    )
+    begin, end = pick_instant("from_at", rows.from_at, reading, at), pick_instant("to_at", rows.to_at, reading, at)
+    delegations: list[Delegation] = []
+    for number, row in enumerate(found, start=1):
+        label = f"第 {number} 行"
+        try:
+            who = official(row)
+            if who is None:
+                raise BadValue("没有写谁不在岗")  # noqa: TRY301 - the same way out as an unreadable value
+            one = Delegation(who, substitute(row), begin(row), end(row), document(row))
+            delegations.append(_sound_delegation(one, label, known, bad))
+        except BadValue as problem:
+            bad.append(BadRow("delegations", label, problem.reason))
+    return delegations
+
+
+def _sound_delegation(one: Delegation, label: str, known: frozenset[str] | None, bad: list[BadRow]) -> Delegation:
+    """The same with a substitute who can stand in, or none. Raises BadValue if the row says nothing about anybody."""
+    if known is not None and one.official not in known:
+        raise BadValue(f"人员“{one.official}”不在人员表中")
+    if one.from_at is not None and one.to_at is not None and one.to_at < one.from_at:
+        raise BadValue("to：代理的结束早于起始")
+    reason = ""
+    if one.substitute == one.official:
+        reason = f"“{one.official}”的代理人是他自己，按无人代理"
+    elif known is not None and one.substitute is not None and one.substitute not in known:
+        reason = f"代理人“{one.substitute}”不在人员表中，按无人代理"
+    if not reason:
+        return one
+    bad.append(BadRow("delegations", label, reason, set_aside=False))
+    return replace(one, substitute=None)

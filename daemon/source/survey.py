@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int], None]  # entity, rows done, rows in all
 
-INSTANTS = frozenset({"at", "decided_at", "petitioner_told_at", "until", "from", "to", "changed"})
+INSTANTS = frozenset({"at", "decided_at", "petitioner_told_at", "until", "from", "to", "changed", "review_at"})
 NUMBERS = frozenset({"seq", "days", "workdays", "months"})
 ABOUT_A_PERSON = frozenset({"name", "mobile", "email", "addresses"})
 ROWS_AT_ONCE = 2_000
@@ -124,6 +124,7 @@ def _entity(
 
 def _stream(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Row]:
     if connection.dialect.name == "postgresql":  # its cursors live in a transaction
+        connection.rollback()  # the count before has begun one; the level cannot be changed within it
         connection = connection.execution_options(isolation_level="READ COMMITTED")
     tolerate(connection)
     yield from connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
