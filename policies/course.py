@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from policies.evaluate import evaluate, rule_of
 from policies.model import History, ObligationState, Why
+from policies.noticed import with_noticed
 from policies.obligations import calendar_for, first_handler_of, obligations_of, revise
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str]
 
+BREACHES = frozenset({Why.BREACH, Why.PLATFORM_BREACH})
 _RUNNING = frozenset({ObligationState.OPEN, ObligationState.PAUSED})
 
 
@@ -41,8 +43,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class TakenOver:
-    """What a reading of a case came to; `first_handler` is the one these facts name, whoever may be frozen already."""
+    """What a reading of a case came to.
 
+    `case` has the changes of hands nobody wrote down. `first_handler` is the one these facts name, whoever may be
+    frozen already.
+    """
+
+    case: Case
     changes: tuple[Change, ...]
     first_handler: FirstHandler | None
     findings: tuple[Reason, ...]
@@ -60,26 +67,37 @@ def key_of_notice(notice: Notice) -> Key:
 
 def take_over(
     policies: PolicySet,
-    case: Case,
+    read: Case,
     before: Mapping[Key, tuple[Obligation, History]],
     directory: Directory,
     calendars: Mapping[str, Calendar],
     kinds: Mapping[str, str],
     now: datetime,
     default_calendar: str = "china",
+    *,
+    last: Case | None = None,
+    first_handler: FirstHandler | None = None,
+    earlier: FirstHandler | None = None,
 ) -> TakenOver:
-    """Count the case as it is at `now` and go on from the obligations known `before`; the others are withdrawn."""
-    counted = obligations_of(policies, case, calendars, now, default_calendar)
-    first = first_handler_of(policies, case, calendars, default_calendar)
+    """Count the case as `read` at `now` and go on from the obligations known `before`; the others are withdrawn.
+
+    `last` is the case as it was taken over before, `first_handler` the one frozen already, `earlier` the first handler
+    of the case this one repeats.
+    """
+    case = with_noticed(read, last, now)
+    known = [one for one, _ in before.values()]
+    counted = obligations_of(policies, case, calendars, now, default_calendar, known)
+    claimed = first_handler_of(policies, read, calendars, default_calendar, earlier)
     left = dict(before)
     changes: list[Change] = []
     for new in counted.obligations:
         old, history = left.pop(key_of(new), (None, History()))
         policy = policies.policies[new.policy]
         calendar = _calendar_of(policy, new, calendars, default_calendar)
+        first = first_handler or claimed
         changes.append(_change(policy, new, old, history, case, first, directory, calendar, kinds, now))
     changes += [_withdrawn(old, history) for old, history in left.values() if old.state in _RUNNING]
-    return TakenOver(tuple(changes), first, counted.findings)
+    return TakenOver(case, tuple(changes), claimed, counted.findings)
 
 
 def _change(
@@ -98,12 +116,17 @@ def _change(
     if rule is None:
         raise LookupError(f"{new.policy}/{new.limit}")
     obligation, history, reasons = revise(old, history, new, rule[1], calendar, now)
-    if obligation.state is ObligationState.OPEN:
+    if obligation.state is ObligationState.OPEN or is_parked(obligation):
         return Change(obligation, history, now, old, reasons)
     # No step is due any more, but a limit met too late between two looks is a breach all the same.
     last = evaluate(policy, obligation, case, history, directory, first, calendar, now, kinds)
-    breaches = tuple(reason for reason in last.reasons if reason.why is Why.BREACH)
+    breaches = tuple(reason for reason in last.reasons if reason.why in BREACHES)
     return Change(obligation, last.history, last.next_check_at, old, (*reasons, *breaches))
+
+
+def is_parked(one: Obligation) -> bool:
+    """Whether its clock stands still and it comes back for a review (挂账)."""
+    return one.state is ObligationState.PAUSED and one.review_at is not None
 
 
 def _withdrawn(old: Obligation, history: History) -> Change:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
+from policies.conditions import asks_receptions
 from policies.counting import CountError
 from policies.course import ahead_of, key_of, key_of_notice, no_longer_true, take_over
 from policies.evaluate import after_transfer, evaluate
-from policies.model import Case, Directory, History, Light, Notice, Obligation, ObligationState, Reason, Why
+from policies.model import Case, Directory, History, Light, Notice, Obligation, ObligationState, Reason, Reception, Why
 from policies.obligations import calendar_for
 
 if TYPE_CHECKING:
@@ -87,13 +88,15 @@ def foresee(
     *,
     default_calendar: str = "china",
     first_handler: FirstHandler | None = None,
+    earlier: FirstHandler | None = None,
     standing: Sequence[tuple[Obligation, History]] = (),
 ) -> Foresight:
     """Play one case from `since` to `until`, both inclusive.
 
     `facts` are the case from each instant on, in time; what is said before `since` holds at `since`. Without `standing`
     the case is counted afresh, and what was missed before `since` is caught up then, as by a daemon first started at
-    that instant. `first_handler` is the one frozen already.
+    that instant. `first_handler` is the one frozen already, `earlier` that of the case this one repeats.
+    The `receptions` of a standing history are what became of its notices so far.
 
     Raises ValueError without facts.
     """
@@ -101,8 +104,9 @@ def foresee(
     if not begun:
         raise ValueError("a case needs facts")
     later = [(at, case) for at, case in facts if at > since]
-    rules = _Rules(policies, directory, calendars, kinds, default_calendar)
-    play = _Play(rules, first_handler, {key_of(one): _Running(one, history, None) for one, history in standing})
+    rules = _Rules(policies, directory, calendars, kinds, default_calendar, earlier)
+    running = {key_of(one): _Running(one, _bare(history), None, dict(history.receptions)) for one, history in standing}
+    play = _Play(rules, first_handler, running)
     play.read(begun[-1], since)
     play.look(since)
     for at, case in (*later, (until, None)):
@@ -123,6 +127,7 @@ class _Rules:
     calendars: Mapping[str, Calendar]
     kinds: Mapping[str, str]
     default_calendar: str
+    earlier: FirstHandler | None
 
     def of(self, key: Key) -> tuple[Policy, Limit, Calendar] | None:
         """Policy, limit and calendar of an obligation; None if they are written nowhere any more."""
@@ -140,6 +145,7 @@ class _Running:
     obligation: Obligation
     history: History
     next_check_at: datetime | None
+    receptions: dict[str, Reception] = field(default_factory=dict[str, "Reception"])
 
 
 @dataclass(slots=True)
@@ -149,7 +155,8 @@ class _Play:
     rules: _Rules
     first_handler: FirstHandler | None
     running: dict[Key, _Running]
-    case: Case = field(default_factory=lambda: Case(""))
+    case: Case = field(default_factory=lambda: Case(""))  # as we keep it
+    read_as: Case = field(default_factory=lambda: Case(""))  # as the shared database says it
     told: list[Told] = field(default_factory=list[Told])
     reasons: list[tuple[datetime, Reason]] = field(default_factory=list["tuple[datetime, Reason]"])
     findings: dict[tuple[object, ...], Reason] = field(default_factory=dict["tuple[object, ...]", Reason])
@@ -164,8 +171,8 @@ class _Play:
 
     def read(self, case: Case, now: datetime) -> None:
         """Take over the facts as they are at `now`."""
-        self.case, self.ahead = case, ahead_of(case, now)
-        rules = self.rules
+        rules, last = self.rules, self.case if self.case.key else None
+        self.read_as, self.ahead = case, ahead_of(case, now)
         before = {key: (one.obligation, one.history) for key, one in self.running.items()}
         taken = take_over(
             rules.policies,
@@ -176,7 +183,11 @@ class _Play:
             rules.kinds,
             now,
             rules.default_calendar,
+            last=last,
+            first_handler=self.first_handler,
+            earlier=rules.earlier,
         )
+        self.case = taken.case
         self.first_handler = self.first_handler or taken.first_handler
         for finding in taken.findings:
             self.findings.setdefault((finding.why, finding.step, finding.text), finding)
@@ -186,7 +197,9 @@ class _Play:
 
     def _go_on(self, change: Change, now: datetime) -> None:
         one = change.obligation
-        self.running[key_of(one)] = _Running(one, change.history, change.next_check_at)
+        known = self.running.get(key_of(one))
+        received = known.receptions if known else {}
+        self.running[key_of(one)] = _Running(one, _bare(change.history), change.next_check_at, received)
         self.reasons += [(now, reason) for reason in change.reasons]
 
     def _drop_overtaken(self, now: datetime) -> None:
@@ -228,8 +241,8 @@ class _Play:
         due = [one for one in self.running.values() if _is_due(one, now)]
         if not due:
             return
-        if ahead_of(self.case, now) != self.ahead or any(_wants_recount(one.obligation, now) for one in due):
-            self.read(self.case, now)
+        if ahead_of(self.read_as, now) != self.ahead or any(_wants_recount(one.obligation, now) for one in due):
+            self.read(self.read_as, now)
         for key, one in list(self.running.items()):
             if _is_due(one, now):
                 self._decide(key, one, now)
@@ -247,7 +260,7 @@ class _Play:
                 policy,
                 one.obligation,
                 self.case,
-                one.history,
+                replace(one.history, receptions=one.receptions) if asks_receptions(policy) else one.history,
                 self.rules.directory,
                 self.first_handler,
                 calendar,
@@ -260,7 +273,7 @@ class _Play:
             )
             one.next_check_at = None
             return
-        one.history = plan.history
+        one.history = _bare(plan.history)
         one.next_check_at = plan.next_check_at if plan.next_check_at is None or plan.next_check_at > now else None
         self.reasons += [(now, reason) for reason in plan.reasons]
         self._keep(plan, now)
@@ -275,7 +288,7 @@ class _Play:
             self.keys.add(notice.key)
             hold = notice.hold_until
             if hold is None or hold <= now or notice.release or notice.dark:
-                self.told.append(Told(now, notice, plan.light, now))
+                self._deliver(Told(now, notice, plan.light, now))
             else:
                 heapq.heappush(self.waiting, (hold, next(self.numbers), Told(hold, notice, plan.light, now)))
 
@@ -283,16 +296,24 @@ class _Play:
         """Let go what has waited until `now` and is still true."""
         while self.waiting and self.waiting[0][0] <= now:
             _, _, told = heapq.heappop(self.waiting)
-            if ahead_of(self.case, now) != self.ahead:
+            if ahead_of(self.read_as, now) != self.ahead:
                 heapq.heappush(self.waiting, (told.at, next(self.numbers), told))
-                self.read(self.case, now)
+                self.read(self.read_as, now)
                 continue
             standing = [one.obligation for one in self.running.values()]
             why = no_longer_true(told.notice, standing, now) or self._passed_on(told, now)
             if why is None:
-                self.told.append(told)
+                self._deliver(told)
             else:
                 self.dropped.append(Dropped(now, told.notice, why))
+
+    def _deliver(self, told: Told) -> None:
+        """It goes out and arrives; what waits for a human or is never sent does not."""
+        notice = told.notice
+        self.told.append(told)
+        if not (notice.release or notice.dark):
+            received = self.running[key_of_notice(notice)].receptions
+            received.setdefault(notice.step, Reception(delivered_at=told.at))
 
     def _passed_on(self, told: Told, now: datetime) -> str | None:
         """Why it must not reach this person any more; whoever is in that role by now is told instead."""
@@ -334,6 +355,11 @@ class _Play:
             self.first_handler,
             self.looks,
         )
+
+
+def _bare(history: History) -> History:
+    """The history as it is kept with the obligation; what became of the notices is kept with them."""
+    return replace(history, receptions={}) if history.receptions else history
 
 
 def _is_due(one: _Running, now: datetime) -> bool:
