@@ -301,7 +301,8 @@ class _Loading:
         policy_files = self._policy_files(file, mistakes)
         templates = self._folder(file, "templates", "templates", mistakes)
         self._note(file, mistakes)
-        known = _known_names(mapping, calendars, channels)
+        zone = KnownNames().zone if main is None else ZoneInfo(main.office.time_zone)
+        known = _known_names(mapping, calendars, channels, zone)
         policies = self._policies(policy_files, known)
         if self._problems or main is None or mapping is None or calendars is None or policies is None:
             raise self._refusal()
@@ -495,7 +496,10 @@ def _unknown_calendar(name: str, calendars: Mapping[str, Calendar]) -> list[Prob
 
 
 def _known_names(
-    mapping: SourceMapping | None, calendars: Mapping[str, Calendar] | None, channels: Sequence[_ChannelPart]
+    mapping: SourceMapping | None,
+    calendars: Mapping[str, Calendar] | None,
+    channels: Sequence[_ChannelPart],
+    zone: ZoneInfo,
 ) -> KnownNames:
     """What policies may refer to; what could not be read is not checked, so that no mistake follows from another."""
     kinds = tuple(dict.fromkeys(kind_of(each.type, each.settings) for each in channels))
@@ -505,6 +509,8 @@ def _known_names(
         calendars=None if calendars is None else calendars.keys(),
         kinds=kinds or KnownNames().kinds,
         roles=frozenset() if mapping is None else _mapped_roles(mapping),
+        channels=[each.name for each in channels],
+        zone=zone,
     )
 
 

@@ -126,7 +126,8 @@ _SIGNS = {"前": "-", "后": "+", None: ""}
 
 _WITHIN = re.compile(r"(?:within\b)?\s*(?P<length>.*?)\s*(?:以内|之内|内)?", re.IGNORECASE | re.DOTALL)
 _EVERY = re.compile(
-    r"(?:every\b|每)\s*(?P<every>.+?)\s*[,，]?\s*(?:up to|at most|最多|至多)\s*(?P<times>[0-9]{1,9})\s*(?:times?|次)",
+    r"(?:every\b|每)\s*(?P<every>.+?)\s*[,，]?\s*"
+    r"(?:up to|at most|最多|至多)\s*(?P<times>[0-9]{1,9})\s*(?:times?|次)",
     re.IGNORECASE,
 )
 
@@ -179,7 +180,7 @@ def parse_within(text: str) -> Duration:
 
 
 def parse_every(text: str) -> tuple[str, int] | None:
-    """`every 5 workdays up to 6 times`, `每 5 工作日，最多 6 次`: the length as written and the number; None: neither."""
+    """`every 5 workdays up to 6 times`, `每 5 工作日，最多 6 次`: the length as written and the number; else None."""
     found = _EVERY.fullmatch(_plain(text))
     return None if found is None else (found["every"], int(found["times"]))
 
@@ -196,8 +197,8 @@ def parse_moment(text: str) -> Moment:
     if found is None:
         raise DurationError(
             Text(
-                f"“{text}”不是时刻：应写 start、due、due - 3 工作日 09:00、到期前 3 工作日 09:00、due + 1 工作日 09:00、"
-                "start + 50% 之类",
+                f"“{text}”不是时刻：应写 start、due、due - 3 工作日 09:00（到期前 3 工作日 09:00）、"
+                "due + 1 工作日 09:00、start + 50% 之类",
                 f"'{text}' is not a moment: write start, due, due - 3 workdays 09:00, due + 1 workday 09:00, "
                 "start + 50% or the like",
             )
