@@ -153,6 +153,7 @@ class Lookup(Request):
     present: AnswerTest
     absent: AnswerTest
     reference: Where | None = None
+    delivered: AnswerTest | None = Field(default=None, description="how a present message shows that it has arrived")
 
 
 class HttpSettings(Request):
@@ -249,8 +250,9 @@ class HttpChannel:
     settings_type: ClassVar[type[BaseModel]] = HttpSettings
     kind: ClassVar[str] = "sms"
 
-    def __init__(self, gateway: Gateway, at_once: int) -> None:
+    def __init__(self, gateway: Gateway, at_once: int, *, tells_delivery: bool) -> None:
         self.at_once = at_once  # what it sends at the same time
+        self.tells_delivery = tells_delivery  # whether `lookup` can say that a message has arrived
         self._gateway = gateway
 
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
@@ -278,7 +280,8 @@ def open_http(settings: HttpSettings) -> HttpChannel:
     """
     from channels.wire.gateway import Gateway  # noqa: PLC0415  # aiohttp takes a quarter of a second to load
 
-    return HttpChannel(Gateway(settings), settings.concurrency)
+    tells_delivery = settings.lookup is not None and settings.lookup.delivered is not None
+    return HttpChannel(Gateway(settings), settings.concurrency, tells_delivery=tells_delivery)
 
 
 CHANNEL = ChannelType("http", HttpSettings, open_http, "sms")

@@ -47,6 +47,7 @@ class TwilioChannel:
 
     settings_type: ClassVar[type[BaseModel]] = TwilioSettings
     kind: ClassVar[str] = "sms"
+    tells_delivery: ClassVar[bool] = True
 
     def __init__(self, messages: TwilioMessages, at_once: int) -> None:
         self.at_once = at_once  # what it sends at the same time

@@ -118,6 +118,14 @@ def results_of(letter: Letter, outcome: Outcome, now: datetime) -> list[Delivery
     ]
 
 
+def contented(result: DeliveryResult) -> DeliveryResult:
+    """Over a channel that never tells of arrival: with no other way left to try, accepted is all there is to know."""
+    notice = result.delivery.notice
+    if notice.wait is None or notice.instead or result.state is not DeliveryState.ACCEPTED:
+        return result
+    return replace(result, no_receipt_expected=True)
+
+
 def _as_one(letter: Letter) -> Delivery:
     first = letter.deliveries[0]
     ends = [one.notice.expires_at for one in letter.deliveries]

@@ -18,7 +18,7 @@ from channels.base import CANNOT_ASK, OutcomeUnknown, PermanentFailure, Receipt,
 from daemon import telemetry
 from daemon.entries import POSTPONE
 from daemon.errors import DaemonError
-from daemon.letters import REST, Letter, as_of, letters_of, result_of, results_of
+from daemon.letters import REST, Letter, as_of, contented, letters_of, result_of, results_of
 from daemon.render import RenderError
 from daemon.store.values import DeliveryResult, DeliveryState
 
@@ -57,6 +57,11 @@ class WayOut:
         """How many messages it sends at the same time; a channel that does not say is given whole batches."""
         told: object = getattr(self.channel, "at_once", BATCH)
         return told if isinstance(told, int) and told > 0 else BATCH
+
+    @property
+    def tells_delivery(self) -> bool:
+        """Whether the provider can be asked if a message has arrived."""
+        return getattr(self.channel, "tells_delivery", False) is True
 
 
 class Pace:
@@ -285,6 +290,8 @@ class Sender:
         done_at = self._clock.now()
         for (letter, _), outcome in zip(to_send, outcomes, strict=True):
             results.extend(results_of(letter, outcome, done_at))
+        if not way.tells_delivery:
+            results = [contented(result) for result in results]
         return [await self._after(result) for result in results]
 
     def _at_least(self, notice: Notice) -> int:

@@ -8,6 +8,7 @@ import hmac
 import json
 import re
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
@@ -92,7 +93,9 @@ class Gateway:
         except SendError as failure:
             raise OutcomeUnknown(failure.code, failure.detail) from None
         if _passes(lookup.present, answer):
-            return self._receipt(message, lookup.reference, answer)
+            receipt = self._receipt(message, lookup.reference, answer)
+            arrived = lookup.delivered is not None and _passes(lookup.delivered, answer)
+            return replace(receipt, delivered=True) if arrived else receipt
         if _passes(lookup.absent, answer):
             return None
         raise OutcomeUnknown(f"http_{answer.status}", "the answer to the lookup says neither yes nor no")

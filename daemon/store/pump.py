@@ -162,7 +162,9 @@ _RECORDED = (
 def _receipt_due(result: DeliveryResult, state: DeliveryState) -> int | None:
     """Until when the provider may say that what it took has arrived, for a notice that has another way to go."""
     wait = result.delivery.notice.wait
-    return None if wait is None or state is not DeliveryState.ACCEPTED else micros(result.at + wait)
+    if wait is None or state is not DeliveryState.ACCEPTED or result.no_receipt_expected:
+        return None
+    return micros(result.at + wait)
 
 
 def _lock(connection: sa.Connection, ids: Collection[int]) -> dict[int, _Standing]:

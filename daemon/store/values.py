@@ -248,7 +248,8 @@ class Acknowledged(StrEnum):
 class DeliveryResult:
     """What became of one attempt: the new state, and the ledger's line about it.
 
-    `digest` is the key of the message it shared with others, empty if it went alone.
+    `digest` is the key of the message it shared with others, empty if it went alone. `no_receipt_expected`: accepted
+    over the last way there is, which never tells of arrival, so that waiting for it would be in vain.
     """
 
     delivery: Delivery
@@ -259,6 +260,7 @@ class DeliveryResult:
     not_before_at: datetime | None = None
     possible_duplicate: bool = False
     digest: str = ""
+    no_receipt_expected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,7 @@ class SmsGateway(FaultyServer):
     def __init__(self, record: int | None = None, *, base64_body: bool = False, delay: float = 0.0) -> None:
         super().__init__()
         self.messages: list[dict[str, Any]] = []
+        self.arrived = False  # what it says, asked about a message it has
         self.headers: list[Mapping[str, str]] = []
         self.bodies: list[bytes] = []
         self._record = record
@@ -168,7 +169,7 @@ class SmsGateway(FaultyServer):
         wanted = request.match_info["reference"]
         for index, message in enumerate(self.messages, start=1):
             if wanted == message.get("reference"):
-                return web.json_response({"found": True, "id": f"S{index}"})
+                return web.json_response({"found": True, "id": f"S{index}", "arrived": self.arrived})
         return web.json_response({"found": False})
 
     async def _control(self, request: web.Request) -> web.Response:
