@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from policies.course import ahead_of, key_of, key_of_notice, no_longer_true, tak
 from policies.evaluate import after_transfer, evaluate
 from policies.model import Case, Directory, History, Light, Notice, Obligation, ObligationState, Reason, Reception, Why
 from policies.obligations import calendar_for
+from policies.same import Same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -260,7 +262,7 @@ class _Play:
                 policy,
                 one.obligation,
                 self.case,
-                replace(one.history, receptions=one.receptions) if asks_receptions(policy) else one.history,
+                replace(one.history, receptions=one.receptions) if _asks(Same(policy)) else one.history,
                 self.rules.directory,
                 self.first_handler,
                 calendar,
@@ -355,6 +357,11 @@ class _Play:
             self.first_handler,
             self.looks,
         )
+
+
+@lru_cache(maxsize=256)
+def _asks(policy: Same[Policy]) -> bool:
+    return asks_receptions(policy.value)
 
 
 def _bare(history: History) -> History:
