@@ -16,7 +16,7 @@ Pure: the calendar is handed in. Every result can tell, step by step, how it was
 from __future__ import annotations
 
 import calendar as gregorian
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
@@ -88,19 +88,27 @@ def count(
     extension: Duration | None = None,
     extension_from: ExtensionBase = ExtensionBase.NOMINAL,
     excluded: Sequence[tuple[datetime, datetime]] = (),
+    again: Duration | None = None,
+    words: bool = True,
 ) -> Count:
     """Count a period from an aware instant; a negative length counts backwards.
 
     An extension in the same unit is added to the length, so that months keep the anchor day of the start; one in
     another unit is counted from the nominal (or rolled) last day. `roll` and `cutoff` concern day units only.
+    `again` is how much later a return of the period ends (每月答复): added in the same way, so that the 30th of one
+    month is followed by the 30th of the next, whatever the months between are like. Without `words` the result cannot
+    tell how it was reached, and takes half the time.
 
-    Raises CountError: a length of nought, an extension that is negative or of a backward period, an excluded
+    Raises CountError: a length of nought, an extension or return that is negative or of a backward period, an excluded
     interval that ends before it begins, or an end beyond the years 1 to 9999.
     """
-    _check(within, extension, excluded)
+    _check(within, excluded)
+    for more in (extension, again):
+        if more is not None:
+            _check_more(more, within)
     try:
-        counting = _Counting(calendar, roll, cutoff, _merged(excluded), backwards=within.amount < 0)
-        return counting.run(start_at, within, extension, extension_from)
+        counting = _Counting(calendar, roll, cutoff, _merged(excluded), backwards=within.amount < 0, words=words)
+        return counting.run(start_at, within, extension, extension_from, again)
     except OverflowError:
         raise _beyond() from None
 
@@ -154,6 +162,15 @@ class _End:
     day: date | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """One length on the way: the period itself, its extension, or the way to a later return of it."""
+
+    length: Duration
+    from_rolled: bool = False
+    again: bool = False
+
+
 class _Counting:
     """One run of `count`: the rules in force, and the sentences said on the way."""
 
@@ -165,6 +182,7 @@ class _Counting:
         excluded: Sequence[tuple[datetime, datetime]],
         *,
         backwards: bool,
+        words: bool,
     ) -> None:
         self.calendar = calendar
         self.roll = roll
@@ -172,43 +190,64 @@ class _Counting:
         self.excluded = excluded
         self.sign = -1 if backwards else 1
         self.off_days = _whole_days(excluded, calendar)
+        self.words = words
         self.steps: list[CountStep] = []
         self.provisional = False
 
     def run(
-        self, start_at: datetime, within: Duration, extension: Duration | None, extension_from: ExtensionBase
+        self,
+        start_at: datetime,
+        within: Duration,
+        extension: Duration | None,
+        extension_from: ExtensionBase,
+        again: Duration | None,
     ) -> Count:
-        nominal, legal = self._ends(start_at, within, extension, extension_from)
+        if self.words:
+            self._say_start(start_at, within)
+        begins = base = _End(start_at)
+        nominal: _End | None = None
+        for leg in self._legs(start_at, within, extension, extension_from, again):
+            if nominal is not None:
+                if leg.from_rolled:
+                    begins = base = self._rolled(begins, nominal)
+                self._say(base.at, *_leg_words(leg))
+            base = nominal = self._leg(base, leg.length)
+        legal = self._rolled(begins, base)
         if self.provisional:
             self._say_provisional(legal.at)
         return Count(
-            nominal.at.astimezone(UTC),
+            base.at.astimezone(UTC),
             legal.at.astimezone(UTC),
             self.provisional,
             tuple(self.steps),
-            nominal.day,
+            base.day,
             legal.day,
         )
 
-    def _ends(
-        self, start_at: datetime, within: Duration, extension: Duration | None, extension_from: ExtensionBase
-    ) -> tuple[_End, _End]:
-        start = _End(start_at, None)
-        self._say_start(start_at, within)
-        if extension is None:
-            nominal = self._leg(start, within)
-            return nominal, self._rolled(start, nominal)
-        if extension_from is ExtensionBase.NOMINAL and within.unit in _MONTHS and extension.unit in _MONTHS:
-            whole = Duration(_months(within) + _months(extension), Unit.MONTH)
-            self._say(start_at, *_extension_words(extension, "与原期限合并，自起算日计", "added to the period"))
-            nominal = self._leg(start, whole)
-            return nominal, self._rolled(start, nominal)
-        first = self._leg(start, within)
-        base = first if extension_from is ExtensionBase.NOMINAL else self._rolled(start, first)
-        origin = ("原届满日", "the nominal end") if base is first else ("顺延后的届满日", "the rolled end")
-        self._say(base.at, *_extension_words(extension, f"自{origin[0]}起算", f"counted from {origin[1]}"))
-        nominal = self._leg(base, extension)
-        return nominal, self._rolled(base if base is not first else start, nominal)
+    def _legs(
+        self,
+        start_at: datetime,
+        within: Duration,
+        extension: Duration | None,
+        extension_from: ExtensionBase,
+        again: Duration | None,
+    ) -> list[_Leg]:
+        """The lengths to go one after the other; months go in one, so that they keep the anchor day (民法典 202)."""
+        legs = [_Leg(within)]
+        if extension is not None:
+            legs.append(_Leg(extension, from_rolled=extension_from is ExtensionBase.ROLLED))
+        if again is not None:
+            legs.append(_Leg(again, again=True))
+        joined = legs[:1]
+        for leg in legs[1:]:
+            before = joined[-1]
+            if leg.from_rolled or before.length.unit not in _MONTHS or leg.length.unit not in _MONTHS:
+                joined.append(leg)
+                continue
+            whole = Duration(_months(before.length) + _months(leg.length), Unit.MONTH)
+            joined[-1] = replace(before, length=whole)
+            self._say(start_at, *_more_words(leg, "与原期限合并，自起算日计", "added to the period"))
+        return joined
 
     # --- the nominal end
 
@@ -223,9 +262,8 @@ class _Counting:
             last = self._skip_excluded(first, _day_moved(self.calendar, first, length))
         self._use(last, last)
         end = self._end(last)
-        zh, en = (word.replace("{n}", str(abs(length.amount))) for word in _LAST_DAY[length.unit, self.sign])
-        self._say(end.at, f"{zh}：{_zh(last)}。", f"{en}: {_en(last)}.")
-        self._say_short_month(first, last, length, end.at)
+        if self.words:
+            self._say_last_day(first, last, length, end.at)
         return end
 
     def _workday_leg(self, first: date, amount: int) -> date:
@@ -260,18 +298,8 @@ class _Counting:
             end = self._run_clock(
                 base.at.astimezone(UTC), amount, lambda at, by: at + by, lambda first, last: last - first
             )
-        zh, en = format_duration(length, "zh"), format_duration(length, "en")
-        how_zh, how_en = (
-            ("只计工作时间", "in working time")
-            if length.unit is Unit.WORKHOUR
-            else ("连续计算，夜间和节假日不停", "running through nights and holidays")
-        )
-        local = end.astimezone(self.calendar.zone)
-        self._say(
-            end,
-            f"{zh}，{how_zh}，至 {_zh(local.date())} {local:%H:%M:%S}。",
-            f"{en}, {how_en}, to {_en(local.date())} {local:%H:%M:%S}.",
-        )
+        if self.words:
+            self._say_clock(end, length)
         return _End(end)
 
     def _run_clock(
@@ -305,15 +333,17 @@ class _Counting:
             return nominal
         day = nominal.day
         if self.roll is Roll.NONE:
-            self._say_cutoff(nominal)
+            if self.words:
+                self._say_cutoff(nominal)
             return nominal
         if self.roll is Roll.NEXT_WORKDAY_AND_LONG_HOLIDAYS:
             day = self._past_long_holidays(base.day or self.calendar.local_day(base.at), day)
         rolled = self.calendar.next_workday(day) if self.sign > 0 else self.calendar.previous_workday(day)
         self._use(day, rolled)
         end = self._end(rolled)
-        self._say_roll(day, rolled, end.at)
-        self._say_cutoff(end)
+        if self.words:
+            self._say_roll(day, rolled, end.at)
+            self._say_cutoff(end)
         return end
 
     def _past_long_holidays(self, first: date, last: date) -> date:
@@ -363,7 +393,8 @@ class _Counting:
     # --- sentences
 
     def _say(self, at: datetime, zh: str, en: str) -> None:
-        self.steps.append(CountStep(Text(zh, en), at.astimezone(UTC)))
+        if self.words:
+            self.steps.append(CountStep(Text(zh, en), at.astimezone(UTC)))
 
     def _say_start(self, start_at: datetime, within: Duration) -> None:
         local = start_at.astimezone(self.calendar.zone)
@@ -385,13 +416,29 @@ class _Counting:
             f"The day of the start, {day_en}, does not count; counting begins with {side_en}.",
         )
 
-    def _say_short_month(self, first: date, last: date, length: Duration, at: datetime) -> None:
+    def _say_last_day(self, first: date, last: date, length: Duration, at: datetime) -> None:
+        zh, en = (word.replace("{n}", str(abs(length.amount))) for word in _LAST_DAY[length.unit, self.sign])
+        self._say(at, f"{zh}：{_zh(last)}。", f"{en}: {_en(last)}.")
         if length.unit in _MONTHS and not self.off_days and last.day != first.day:
             self._say(
                 at,
                 f"到期月没有 {first.day} 日，以月末日为届满日。",
                 f"That month has no day {first.day}: its last day is the end.",
             )
+
+    def _say_clock(self, end: datetime, length: Duration) -> None:
+        zh, en = format_duration(length, "zh"), format_duration(length, "en")
+        how_zh, how_en = (
+            ("只计工作时间", "in working time")
+            if length.unit is Unit.WORKHOUR
+            else ("连续计算，夜间和节假日不停", "running through nights and holidays")
+        )
+        local = end.astimezone(self.calendar.zone)
+        self._say(
+            end,
+            f"{zh}，{how_zh}，至 {_zh(local.date())} {local:%H:%M:%S}。",
+            f"{en}, {how_en}, to {_en(local.date())} {local:%H:%M:%S}.",
+        )
 
     def _say_excluded(self, days: int, last: date, *, workdays: bool) -> None:
         unit_zh, unit_en = ("个工作日", "working day(s)") if workdays else ("日", "day(s)")
@@ -445,16 +492,10 @@ class _Counting:
 # --- parts --------------------------------------------------------------------------------------------------
 
 
-def _check(within: Duration, extension: Duration | None, excluded: Sequence[tuple[datetime, datetime]]) -> None:
+def _check(within: Duration, excluded: Sequence[tuple[datetime, datetime]]) -> None:
     _check_length(within)
     if within.amount == 0:
         raise CountError(Text("期限长度不能为 0", "a period cannot have the length 0"))
-    if extension is not None and extension.amount <= 0:
-        raise CountError(Text("延期长度必须大于 0", "an extension must be longer than 0"))
-    if extension is not None and within.amount < 0:
-        raise CountError(Text("倒推的期限不能延期", "a period counted backwards cannot be extended"))
-    if extension is not None:
-        _check_length(extension)
     for low, high in excluded:
         if high < low:
             raise CountError(
@@ -463,6 +504,14 @@ def _check(within: Duration, extension: Duration | None, excluded: Sequence[tupl
                     f"an excluded interval ends before it begins: {low}/{high}",
                 )
             )
+
+
+def _check_more(more: Duration, within: Duration) -> None:
+    if more.amount <= 0:
+        raise CountError(Text("延期长度必须大于 0", "an extension must be longer than 0"))
+    if within.amount < 0:
+        raise CountError(Text("倒推的期限不能延期", "a period counted backwards cannot be extended"))
+    _check_length(more)
 
 
 def _check_length(length: Duration) -> None:
@@ -551,11 +600,16 @@ def _beyond() -> CountError:
     )
 
 
-def _extension_words(extension: Duration, zh: str, en: str) -> tuple[str, str]:
-    return (
-        f"延期 {format_duration(extension, 'zh')}，{zh}。",
-        f"Extended by {format_duration(extension, 'en')}, {en}.",
-    )
+def _leg_words(leg: _Leg) -> tuple[str, str]:
+    origin_zh, origin_en = ("顺延后的届满日", "the rolled end") if leg.from_rolled else ("原届满日", "the nominal end")
+    return _more_words(leg, f"自{origin_zh}起算", f"counted from {origin_en}")
+
+
+def _more_words(leg: _Leg, zh: str, en: str) -> tuple[str, str]:
+    by_zh, by_en = format_duration(leg.length, "zh"), format_duration(leg.length, "en")
+    if leg.again:
+        return f"循环再计 {by_zh}，{zh}。", f"Comes again {by_en} on, {en}."
+    return f"延期 {by_zh}，{zh}。", f"Extended by {by_en}, {en}."
 
 
 def _zh(day: date) -> str:

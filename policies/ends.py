@@ -1,0 +1,140 @@
+"""Where a limit ends: by law (the earliest of its lengths), by the platform (the earliest of its bounds), or both.
+
+The platform's date is what officials are measured by, the legal one what they can be accused by; both are kept, a
+disagreement is told and nothing is overwritten. A platform adds its lengths without roll and to the second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from policies.counting import Count, CountError, CountStep, count, shift
+from policies.duration import format_duration
+from policies.facts import finding
+from policies.text import Text
+from policies.wording import instant_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from policies.calendar import Calendar
+    from policies.duration import Duration
+    from policies.model import Bound, Case, Limit, Obligation, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a limit is counted from: its start and the intervals that do not count.
+
+    `again` is how much after the first end a later occurrence of a recurring limit ends. Without `words` the count will
+    not be explained to anybody.
+    """
+
+    start_at: datetime
+    excluded: tuple[tuple[datetime, datetime], ...] = ()
+    again: Duration | None = None
+    words: bool = True
+
+
+def legal_end(limit: Limit, running: Running, extension: Duration | None, calendar: Calendar) -> Count:
+    """The nominal and the legal end; of several lengths the one that ends first counts. Raises CountError."""
+    first = _count(limit, limit.within, running, extension, calendar)
+    if not limit.or_within:
+        return first
+    best, chosen = first, limit.within
+    for length in limit.or_within:
+        other = _count(limit, length, running, extension, calendar)
+        if (other.legal_due_at, other.nominal_due_at) < (best.legal_due_at, best.nominal_due_at):
+            best, chosen = other, length
+    if not running.words:
+        return best
+    return replace(best, steps=(*best.steps, _earliest_of(limit, chosen, best)))
+
+
+def _count(limit: Limit, within: Duration, running: Running, extension: Duration | None, calendar: Calendar) -> Count:
+    rule = limit.extension
+    if extension is None or rule is None:
+        return count(
+            running.start_at,
+            within,
+            calendar,
+            roll=limit.roll,
+            cutoff=limit.cutoff,
+            excluded=running.excluded,
+            again=running.again,
+            words=running.words,
+        )
+    return count(
+        running.start_at,
+        within,
+        calendar,
+        roll=limit.roll,
+        cutoff=limit.cutoff,
+        extension=extension,
+        extension_from=rule.counted_from,
+        excluded=running.excluded,
+        again=running.again,
+        words=running.words,
+    )
+
+
+def _earliest_of(limit: Limit, chosen: Duration, best: Count) -> CountStep:
+    lengths = (limit.within, *limit.or_within)
+    zh = "、".join(format_duration(length, "zh") for length in lengths)
+    en = ", ".join(format_duration(length, "en") for length in lengths)
+    by_zh, by_en = format_duration(chosen, "zh"), format_duration(chosen, "en")
+    text = Text(f"{zh}中以最先届满的 {by_zh} 为准。", f"Of {en} the one that ends first counts: {by_en}.")
+    return CountStep(text, best.legal_due_at)
+
+
+def platform_end(
+    limit: Limit, case: Case, start_at: datetime, place: str, calendar: Calendar, now: datetime
+) -> tuple[datetime | None, list[Reason]]:
+    """The earliest of the bounds that are there; one before the start is left aside and told."""
+    due_at: datetime | None = None
+    findings: list[Reason] = []
+    for bound in limit.platform_due:
+        base = case.milestones.get(bound.milestone)
+        if base is None:
+            continue
+        try:
+            ends_at = base if bound.after is None else shift(base, bound.after, calendar)
+        except CountError as error:
+            zh, en = f"“{limit.title}”平台期限无法计算：{error.message.zh}", f"'{limit.id}': {error.message.en}"
+            findings.append(finding(place, now, zh, en))
+            continue
+        if ends_at < start_at:
+            findings.append(_too_early(limit, bound, ends_at, place, calendar, now))
+        elif due_at is None or ends_at < due_at:
+            due_at = ends_at
+    return due_at, findings
+
+
+def _too_early(limit: Limit, bound: Bound, ends_at: datetime, place: str, calendar: Calendar, now: datetime) -> Reason:
+    said, by = instant_of(ends_at, calendar), _bound_name(bound)
+    zh = f"“{limit.title}”平台期限 {said}（{by.zh}）早于起算时间，不采用。"
+    en = f"The platform limit {said} ({by.en}) is before the start: not used."
+    return finding(place, now, zh, en)
+
+
+def _bound_name(bound: Bound) -> Text:
+    if bound.after is None:
+        return Text(bound.milestone, bound.milestone)
+    zh, en = format_duration(bound.after, "zh"), format_duration(bound.after, "en")
+    return Text(f"{bound.milestone} + {zh}", f"{bound.milestone} + {en}")
+
+
+def disagreement(limit: Limit, one: Obligation, place: str, calendar: Calendar, now: datetime) -> Iterator[Reason]:
+    """A platform limit on another day than the legal one."""
+    if one.platform_due_at is None:
+        return
+    platform, legal = calendar.local_day(one.platform_due_at), calendar.local_day(one.legal_due_at)
+    if platform == legal:
+        return
+    zh = f"“{limit.title}”平台期限 {instant_of(one.platform_due_at, calendar)} 与法定期限"
+    zh += f" {instant_of(one.legal_due_at, calendar)} 不一致，提醒按较早者，是否超期按法定期限。"
+    en = f"'{limit.id}': the platform says {instant_of(one.platform_due_at, calendar)}, the law"
+    en += f" {instant_of(one.legal_due_at, calendar)}; reminders work to the earlier, overdue means the law."
+    yield finding(place, now, zh, en)
