@@ -289,19 +289,19 @@ class Intake:
             if stored.obligation.state in {ObligationState.OPEN, ObligationState.PAUSED}:
                 changes.append(withdrawn(stored))
                 events.append(Event(case.key, "withdrawn", now, about(stored.obligation)))
-        told = self._findings_told(known, policies, now)
+        told = self._findings_told(known, known_obligations, policies, now)
         events.extend(Event(case.key, "finding", now, reason_body(r)) for r in counted.findings if gist(r) not in told)
         stored_print = print_ + NOTICED if any(is_noticed(move) for move in case.transfers) else print_
         stored_case = StoredCase(case, stored_print, now, first_handler=claimed, policy_version=version)
         return CaseChange(stored_case, tuple(changes), tuple(events), breaches=tuple(breaches))
 
     def _findings_told(
-        self, known: StoredCase | None, policies: PolicySet, now: datetime
+        self, known: StoredCase | None, counted: Sequence[Obligation], policies: PolicySet, now: datetime
     ) -> set[tuple[Why, str, Text]]:
         """What the facts known before had shown already: said once, not with every change of the case."""
         if known is None:
             return set()
-        before = obligations_of(policies, known.case, self.rules.calendars, now, self.rules.default_calendar)
+        before = obligations_of(policies, known.case, self.rules.calendars, now, self.rules.default_calendar, counted)
         return {gist(reason) for reason in before.findings}
 
     def _revised(
@@ -311,7 +311,7 @@ class Intake:
         calendar = self.rules.calendar(policy, limit)
         old = stored.obligation if stored else None
         history = stored.history if stored else History()
-        obligation, history, reasons = revise(old, history, new, ladder, calendar, now)
+        obligation, history, reasons = revise(old, history, new, ladder, calendar, now, limit)
         idle = None
         breaches: tuple[Breach, ...] = ()
         if obligation.state is not ObligationState.OPEN:

@@ -115,7 +115,7 @@ def _change(
     rule = rule_of(policy, new)
     if rule is None:
         raise LookupError(f"{new.policy}/{new.limit}")
-    obligation, history, reasons = revise(old, history, new, rule[1], calendar, now)
+    obligation, history, reasons = revise(old, history, new, rule[1], calendar, now, rule[0])
     if obligation.state is ObligationState.OPEN or is_parked(obligation):
         return Change(obligation, history, now, old, reasons)
     # No step is due any more, but a limit met too late between two looks is a breach all the same.
