@@ -102,4 +102,6 @@ def _without_titles(node: object) -> object:
     if not isinstance(node, dict):
         return node
     entries = cast("dict[str, object]", node)
-    return {key: _without_titles(value) for key, value in entries.items() if key != "title" or isinstance(value, dict)}
+    return {
+        key: _without_titles(value) for key, value in entries.items() if not (key == "title" and isinstance(value, str))
+    }

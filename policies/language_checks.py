@@ -12,7 +12,7 @@ from policies.duration import DurationError, Moment, parse_moment
 from policies.errors import Problem
 from policies.language_parts import CHAIN
 from policies.language_steps import step_ids
-from policies.language_words import ANCHORS, ROLES, Names, items, meant_or_known
+from policies.language_words import ANCHORS, PERSONAL_ROLES, ROLES, Names, items, meant_or_known
 from policies.text import Text
 
 if TYPE_CHECKING:
@@ -205,7 +205,8 @@ def _recipients(tree: object) -> Iterator[object]:
 
 
 def _territorial(role: object) -> bool:
-    return isinstance(role, str) and role.endswith(f"@{TERRITORIAL}")
+    plain, _, leg = role.partition("@") if isinstance(role, str) else ("", "", "")
+    return leg == TERRITORIAL and plain not in PERSONAL_ROLES
 
 
 # --- the tree as it was written -----------------------------------------------------------------------------------

@@ -107,15 +107,18 @@ def _figure(key: str, value: object) -> float:
 # --- what a word of the history may be asked --------------------------------------------------------------------
 
 
+_LIGHTS_IN_CHINESE = {"绿": "green", "黄": "yellow", "橙": "orange", "红": "red"}
+
+
 def read_light(value: object) -> Condition:
     """`red`, `[orange, red]`, `{not: green}`."""
     test = read_test(value)
-    wrong = next((found for found in test.values if found not in LIGHTS), None)
-    if wrong is not None or not test.values:
-        raise Mistake(
-            expected_found(one_of(LIGHTS), value if wrong is None else wrong),
-            suggestion(wrong, LIGHTS) if isinstance(wrong, str) else None,
-        )
+    for found in test.values:
+        if found not in LIGHTS:
+            meant = _LIGHTS_IN_CHINESE.get(str(found).removesuffix("灯").removesuffix("色"), str(found))
+            raise Mistake(expected_found(one_of(LIGHTS), found), suggestion(meant, LIGHTS))
+    if not test.values:
+        raise Mistake(expected_found(one_of(LIGHTS), value))
     return test
 
 
@@ -149,6 +152,9 @@ _WORDS_EXPECTED = Text(
 )
 
 
+_BARE = object()  # what a word alone asks
+
+
 def _step_conditions(value: object, info: ValidationInfo) -> tuple[Condition, ...]:
     """`acknowledged`, `[acknowledged, read]` or `{light: red, handbacks: {at_least: 2}}`."""
     asked: list[tuple[str, object, tuple[str | int, ...]]]
@@ -159,7 +165,7 @@ def _step_conditions(value: object, info: ValidationInfo) -> tuple[Condition, ..
         wrong = next((word for word in words if not isinstance(word, str)), None)
         if wrong is not None or value is None:
             raise Mistake(expected_found(_WORDS_EXPECTED, wrong))
-        asked = [(str(word), True, (index,) if isinstance(value, list) else ()) for index, word in enumerate(words)]
+        asked = [(str(word), _BARE, (index,) if isinstance(value, list) else ()) for index, word in enumerate(words)]
     if not asked:
         raise Mistake(Text("不能为空", "must not be empty"))
     found: list[Condition] = []
@@ -174,7 +180,16 @@ def _step_conditions(value: object, info: ValidationInfo) -> tuple[Condition, ..
 
 
 def _step_condition(word: str, test: object, fields: Collection[str] | None) -> Condition:
-    """One word of the history or field of the case and what it is asked."""
+    """One word of the history or field of the case and what it is asked; a bare word asks whether it is so."""
+    kind = HISTORY_WORDS.get(word, WordKind.FLAG)
+    if test is _BARE and kind is not WordKind.FLAG:
+        example = f"{{{word}: red}}" if kind is WordKind.LIGHT else f"{{{word}: {{at_least: 2}}}}"
+        raise Mistake(
+            Text(f"“{word}”不能单独写，要写明多少，如 {example}", f'"{word}" needs to say how much, e.g. {example}')
+            if kind is WordKind.FIGURE
+            else Text(f"“{word}”不能单独写，要写明哪个灯，如 {example}", f'"{word}" needs to say which, e.g. {example}')
+        )
+    test = True if test is _BARE else test
     if word in HISTORY_WORDS:
         return _named(word, _READERS[HISTORY_WORDS[word]](test))
     if fields is None or word in fields:

@@ -80,9 +80,11 @@ def _limit_length(value: object, info: ValidationInfo) -> Duration:
 
 def _counted_in(zh: str, en: str, *units: Unit) -> Callable[[object], Duration]:
     def check(value: object) -> Duration:
-        length = positive_within(value)
-        if length.unit in units:
-            return length
+        bare = isinstance(value, int | float) or (isinstance(value, str) and value.strip().isdecimal())
+        if not bare or isinstance(value, bool):
+            length = positive_within(value)
+            if length.unit in units:
+                return length
         found = shown(value)
         raise Mistake(Text(f"应以{zh}计，实为{found.zh}", f"expected a length in {en}, found {found.en}"))
 
@@ -136,9 +138,8 @@ _CLOCK = re.compile(r"([01]?[0-9]|2[0-3])[:：]([0-5][0-9])")
 def _time_of_day(value: object) -> time:
     found = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
-        raise Mistake(
-            expected_found(Text("钟点 00:00 到 23:59，如 22:00", "a time of day 00:00 to 23:59, e.g. 22:00"), value)
-        )
+        expected = Text("钟点 00:00 到 23:59，如 22:00", "a time of day 00:00 to 23:59, e.g. 22:00")
+        raise Mistake(expected_found(expected, value), suggestion("00:00", ["00:00"]) if value == "24:00" else None)
     return time(int(found[1]), int(found[2]))
 
 
@@ -182,7 +183,9 @@ LimitLength = Annotated[
     _schema_of_length("15 日", "5 工作日", "60 日", "3 月", "2 小时", words=(UNSET,)),
 ]
 WaitLength = Annotated[
-    Duration, PlainValidator(_counted_in("分钟或小时", "minutes or hours", Unit.HOUR)), _schema_of_length("30 分钟")
+    Duration,
+    PlainValidator(_counted_in("分钟或小时（如 30 分钟）", "minutes or hours (30 minutes)", Unit.HOUR)),
+    _schema_of_length("30 分钟"),
 ]
 RecurLength = Annotated[
     Duration,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import (
     BeforeValidator,
@@ -99,10 +99,14 @@ def _expected(value: object) -> object:
     """`nothing` is an empty list; an empty list is a slip."""
     if value == NOTHING:
         return []
-    if not isinstance(value, list | dict) or not value:
+    if value == []:
+        raise Mistake(
+            Text("不能为空；什么都不该发的，写 nothing", "must not be empty; if nothing may be sent, write nothing")
+        )
+    if not isinstance(value, list | dict):
         expected = Text("列表，或 nothing（什么都不发）", "a list, or nothing (no message at all)")
-        raise Mistake(expected_found(expected, cast("object", value)))
-    return items(cast("object", value))
+        raise Mistake(expected_found(expected, value))
+    return items(value)
 
 
 _Expectations = Annotated[list[ExpectPart], BeforeValidator(_expected, json_schema_input_type=Any)]

@@ -335,9 +335,7 @@ Say = Annotated[
 ]
 Channel = Annotated[
     str,
-    AfterValidator(
-        known_as("渠道类别", "kind of channel", lambda names: (*names.known.kinds, *sorted(names.known.channels)))
-    ),
+    AfterValidator(known_as("渠道类别", "kind of channel", lambda names: {*names.known.kinds, *names.known.channels})),
     _open_words("sms", "email"),
 ]
 CalendarName = Annotated[str, AfterValidator(known_as("日历", "calendar", lambda names: names.known.calendars))]
