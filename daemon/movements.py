@@ -88,6 +88,8 @@ def _just_agreed(old: Transfer, new: Transfer) -> bool:
 
 
 def _told(move: Transfer, case_key: str, now: datetime) -> Iterator[tuple[datetime, int, Event]]:
+    if is_noticed(move) and move.kind is not Movement.HAND_OVER:
+        return  # only keeps the name of the one before
     kind = "holder_changed" if is_noticed(move) else KINDS[move.kind]
     yield move.at, move.seq, Event(case_key, kind, now, movement_body(move))
     if move.kind is Movement.HAND_BACK and agreed(move):

@@ -10,10 +10,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from policies.holding import holder_at
 from policies.model import Movement, Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from policies.model import Case
@@ -29,10 +30,20 @@ def with_noticed(case: Case, known: Case | None, now: datetime) -> Case:
     fresh = moves_without(case.transfers, known.transfers)
     if _changed_hands(case, known) and not any(move.kind in _LEADING for move in fresh):
         official = case.handler if case.handler != known.handler or case.unit == known.unit else None
+        noticed.extend(_had_it(known, now, len(noticed)))
         noticed.append(
             Transfer(seq=-len(noticed) - 1, at=now, to_unit=case.unit, to_official=official, from_unit=known.unit)
         )
     return replace(case, transfers=(*case.transfers, *noticed)) if noticed else case
+
+
+def _had_it(known: Case, now: datetime, noticed: int) -> Iterator[Transfer]:
+    """That the official known until now had the case: the next one's name would stand in his place otherwise."""
+    held = holder_at(known, now)
+    if held is not None and held.unit is not None and held.official is not None:
+        yield Transfer(
+            seq=-noticed - 1, at=held.from_at, to_unit=held.unit, to_official=held.official, kind=Movement.SIGN
+        )
 
 
 def is_noticed(move: Transfer) -> bool:

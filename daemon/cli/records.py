@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One holding, how many days it lasted so far, and the limits of the case that were met or missed in it."""
+    """One holding, how many days it lasted so far, and the limits of the case that were met or passed in it."""
 
     held: Held
     days: int
@@ -61,20 +61,30 @@ def record_of(
 
 
 def _kept(at_desk: Desk, held: Held, obligations: Sequence[StoredObligation], end: datetime) -> Kept:
-    """Days are counted between the office's dates; a limit belongs to whoever led the case when it was done."""
+    """Met belongs to whoever led when it was done, late to whoever led when the limit passed, done since or not.
+
+    A limit per holder belongs to its holder alone. Days are counted between the office's dates.
+    """
     zone = at_desk.configuration.zone
     last = min(held.to_at or end, end)
     days = (last.astimezone(zone).date() - held.from_at.astimezone(zone).date()).days
-    mine = [stored.obligation for stored in obligations] if held.lead else []
-    done = [
-        (one.done_at, one.legal_due_at)
-        for one in mine
-        if one.state is ObligationState.DONE and one.done_at is not None and held.from_at <= one.done_at
-    ]
-    ended = [(at, due) for at, due in done if held.to_at is None or at < held.to_at]
-    running = sum(1 for one in mine if held.to_at is None and one.state is ObligationState.OPEN)
-    late = sum(1 for at, due in ended if at > due)
-    return Kept(held, max(days, 0), len(ended) - late, late, running)
+    met = late = running = 0
+    for stored in obligations if held.lead else ():
+        one = stored.obligation
+        if one.holder_unit not in {None, held.unit} or one.state is ObligationState.WITHDRAWN:
+            continue
+        ended = one.done_at or end
+        if ended > one.legal_due_at:
+            late += held.from_at <= one.legal_due_at and _before_the_end(one.legal_due_at, held)
+        elif one.done_at is not None:
+            met += held.from_at <= one.done_at and _before_the_end(one.done_at, held)
+        else:
+            running += held.to_at is None
+    return Kept(held, max(days, 0), met, late, running)
+
+
+def _before_the_end(at: datetime, held: Held) -> bool:
+    return held.to_at is None or at < held.to_at
 
 
 def _handbacks(
