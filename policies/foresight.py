@@ -262,7 +262,7 @@ class _Play:
                 policy,
                 one.obligation,
                 self.case,
-                replace(one.history, receptions=one.receptions) if _asks(Same(policy)) else one.history,
+                _with_receptions(one, policy),
                 self.rules.directory,
                 self.first_handler,
                 calendar,
@@ -362,6 +362,11 @@ class _Play:
 @lru_cache(maxsize=256)
 def _asks(policy: Same[Policy]) -> bool:
     return asks_receptions(policy.value)
+
+
+def _with_receptions(one: _Running, policy: Policy) -> History:
+    """The history with what became of the notices so far, if the policy asks for it."""
+    return replace(one.history, receptions=dict(one.receptions)) if _asks(Same(policy)) else one.history
 
 
 def _bare(history: History) -> History:

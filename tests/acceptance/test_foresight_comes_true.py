@@ -189,7 +189,8 @@ def _play(daemon: SucceedingDaemon, since: datetime, until: datetime, **more: An
     )
 
 
-# Few enough for every run (a sixth of what the profile asks for); `make explore` looks for new ones.
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")  # a failing policy is long
+# Few enough for every run (a quarter of what the profile asks for); `make explore` looks for new ones.
 @settings(max_examples=max(EXAMPLES // 4, 20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rules=policies(), life=lives())
 def test_foretells_exactly_what_the_daemon_writes(
