@@ -82,6 +82,11 @@ FACTS = (
     "ladder",
     "instead_of",
     "instead_of_title",
+    "stands_in_for_name",
+    "awaits_name",
+    "awaits_title",
+    "handbacks",
+    "handbacks_allowed",
 )
 NO_FACTS: dict[str, Any] = dict.fromkeys(FACTS)
 
@@ -108,6 +113,7 @@ STEP_TITLES = {
     "bulletin": Text("提请通报", "bulletin"),
     "review": Text("复查", "review"),
     SHIRKING: Text("退回提示", "hand-backs"),
+    "handback": Text("退回提示", "hand-backs"),
     "restricted": Text("限制知悉提示", "restricted notice"),
     "release_wanted": Text("待核发", "release wanted"),
 }
@@ -279,7 +285,13 @@ class Renderer:
             self._context(notice, official, at, possible_duplicate=possible_duplicate, as_of=as_of)
             for notice, at in ordered
         ]
-        context = {**items[0], "items": items, "first": items[0], "count": len(items), "more": len(items) - 1}
+        context: dict[str, Any] = {
+            **items[0],
+            "items": items,
+            "first": items[0],
+            "count": len(items),
+            "more": len(items) - 1,
+        }
         context["sent_at"] = self._sent_at(decided_at)
         context["copy"], context["copy_mark"] = False, ""  # of single notices; each of them says so itself
         context["marks"] = context["as_of_note"] + context["duplicate_mark"]
