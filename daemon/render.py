@@ -17,6 +17,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError
@@ -285,10 +286,11 @@ class Renderer:
             self._context(notice, official, at, possible_duplicate=possible_duplicate, as_of=as_of)
             for notice, at in ordered
         ]
+        said = [SimpleNamespace(**item) for item in items]  # `item.copy` of a dictionary would be its method
         context: dict[str, Any] = {
             **items[0],
-            "items": items,
-            "first": items[0],
+            "items": said,
+            "first": said[0],
             "count": len(items),
             "more": len(items) - 1,
         }
