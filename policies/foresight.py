@@ -195,7 +195,7 @@ class _Play:
             self.findings.setdefault((finding.why, finding.step, finding.text), finding)
         for change in taken.changes:
             self._go_on(change, now)
-        self._drop_overtaken(now)
+        self._drop_overtaken(now, silenced=case.restricted and last is not None and not last.restricted)
 
     def _go_on(self, change: Change, now: datetime) -> None:
         one = change.obligation
@@ -204,12 +204,12 @@ class _Play:
         self.running[key_of(one)] = _Running(one, _bare(change.history), change.next_check_at, received)
         self.reasons += [(now, reason) for reason in change.reasons]
 
-    def _drop_overtaken(self, now: datetime) -> None:
-        """What waits and is about a limit that is met, gone or has moved, or about a case restricted by now."""
+    def _drop_overtaken(self, now: datetime, *, silenced: bool) -> None:
+        """What waits and is about a limit that is met, gone or has moved, or about a case that became restricted."""
         kept: list[tuple[datetime, int, Told]] = []
         for entry in self.waiting:
             notice = entry[2].notice
-            why = RESTRICTED if self.case.restricted else self._overtaken(notice)
+            why = RESTRICTED if silenced else self._overtaken(notice)
             if why is None:
                 kept.append(entry)
             else:
@@ -325,6 +325,9 @@ class _Play:
             return ObligationState.WITHDRAWN.value
         policy, _, calendar = rule
         one = self.running[key].obligation
+        if self.case.restricted:
+            may_know = told.notice.person in policy.restricted.recipients and told.notice.say == policy.restricted.say
+            return None if may_know else RESTRICTED
         plan = after_transfer(
             policy,
             one,

@@ -144,10 +144,16 @@ def _column(start: date, calendar: Calendar, names: Names, width: int, *, few: b
     off = not calendar.is_workday(start)
     named = calendar.day_off_name(start) if off else calendar.make_up_name(start)
     why = "" if named is None else named.say(names.language)
-    next_begins_month = (start + timedelta(days=1)).day == 1
-    major = few or start.day == 1 or (start.weekday() == MONDAY and not next_begins_month)
+    major = few or _is_marked(start)
     label = f"{start.month}/{start.day}" if major else str(start.day)
+    if not few and _is_marked(start - timedelta(days=1)):
+        label = ""  # the one before needs the room
     return Column(label, f"{start.isoformat()} {why}".strip(), off, major)
+
+
+def _is_marked(day: date) -> bool:
+    """The first of a month, and every Monday that is not right before one."""
+    return day.day == 1 or (day.weekday() == MONDAY and (day + timedelta(days=1)).day != 1)
 
 
 def _heading(names: Names, lanes: Sequence[Lane], since: datetime, until: datetime) -> str:

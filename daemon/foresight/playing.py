@@ -63,7 +63,8 @@ class Player:
         self._configuration = configuration
         self._reading = reading
         self._wanted = wanted
-        self._rules = rules_of(configuration)
+        own = wanted.policies is None  # not those of another folder
+        self._rules = reading.rules(configuration, wanted.since) if own else rules_of(configuration)
         self._renderer = renderer_of(configuration)
         self._directory = reading.directory()
 
@@ -90,9 +91,8 @@ class Player:
 
     def _foresee(self, known: Known) -> Foresight:
         rules, wanted = self._rules, self._wanted
-        policies = rules.policies if wanted.policies else rules.policies_for(known.policy_version)
         return foresee(
-            policies,
+            rules.policies_for(known.policy_version) if wanted.policies is None else rules.policies,
             [(wanted.since, known.case)],
             self._directory,
             rules.calendars,

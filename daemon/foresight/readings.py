@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from daemon.clock import SystemClock
+from daemon.policy_release import rules_in_force
 from daemon.store import Store
-from daemon.wiring import open_source
+from daemon.wiring import open_source, rules_of
 from policies.model import Directory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Sequence
+    from datetime import datetime
 
+    from daemon.rules import Rules
     from daemon.settings import Configuration
     from daemon.source.database import DatabaseSource
     from policies.model import Case, FirstHandler, History, Obligation
@@ -40,6 +44,10 @@ class Reading(Protocol):
         """The keys of all cases."""
         ...
 
+    def rules(self, configuration: Configuration, now: datetime) -> Rules:
+        """The rules they run by. Raises SettingsError."""
+        ...
+
     def cases(self, keys: Collection[str]) -> list[Known]:
         """These cases as far as they are there."""
         ...
@@ -63,14 +71,22 @@ class StoreReading:
             yield from (key for key, _ in page)
             after = page[-1][0]
 
+    def rules(self, configuration: Configuration, now: datetime) -> Rules:
+        """The versions in force and those that cases are bound to. Raises SettingsError."""
+        return rules_in_force(self._store, configuration, now)
+
     def cases(self, keys: Collection[str]) -> list[Known]:
-        """These cases with their obligations and first handlers."""
+        """These cases with their obligations, what became of their notices, and first handlers."""
         obligations = self._store.obligations_of(keys)
+        receptions = self._store.receptions([one.id for several in obligations.values() for one in several])
         return [
             Known(
                 stored.case,
                 stored.first_handler,
-                [(one.obligation, one.history) for one in obligations.get(key, ())],
+                [
+                    (one.obligation, replace(one.history, receptions=receptions.get(one.id, {})))
+                    for one in obligations.get(key, ())
+                ],
                 stored.policy_version,
             )
             for key, stored in sorted(self._store.cases(keys).items())
@@ -90,6 +106,11 @@ class SourceReading:
     def keys(self) -> Iterator[str]:
         """The key of every case. Raises SourceUnavailable."""
         return self._source.all_keys()
+
+    def rules(self, configuration: Configuration, now: datetime) -> Rules:
+        """Those the files write."""
+        del now
+        return rules_of(configuration)
 
     def cases(self, keys: Collection[str]) -> list[Known]:
         """These cases; rows that cannot be used are left out. Raises SourceUnavailable."""
