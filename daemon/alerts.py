@@ -195,6 +195,20 @@ def release_wanted(count: int, since: str) -> Trouble:
     )
 
 
+def out_of_reach(count: int, days: int) -> Trouble:
+    """People whom open cases will need soon and no message would reach."""
+    return Trouble(
+        "out_of_reach",
+        Text(f"{count} 人（岗位）将通知不到", f"{count} people or posts are out of reach"),
+        Text(
+            f"今后 {days} 天在办案件要通知的人中，{count} 个通知不到：号码邮箱缺失、离岗无人代理或岗位空缺。"
+            "请运行 duban reach 查看并补正。",
+            f"Of those whom open cases need within {days} days, {count} cannot be told: no address, on leave with "
+            "nobody standing in, or a vacant post. Run duban reach for the list.",
+        ),
+    )
+
+
 def year_unknown(calendar: Calendar, today: date) -> Trouble | None:
     """From November on: the coming year's holidays are not known yet, said once a week (on Mondays)."""
     known = calendar.known_until

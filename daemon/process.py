@@ -45,6 +45,7 @@ log = telemetry.logger(__name__)
 EXIT_AT_ONCE = 128 + signal.SIGTERM  # what a shell shows for a process ended by SIGTERM
 HEARTBEAT_EVERY = timedelta(seconds=5)  # a worker counts as dead after 30 s of silence
 BURY_EVERY = timedelta(seconds=15)
+REACH_EVERY = timedelta(minutes=30)  # it looks whether it is night; the report is made once
 FOLLOW_EVERY = timedelta(seconds=2)  # what the store says of policies, and whether somebody wants a reload
 RELOAD_WANTED = "reload_wanted"  # a bookmark: who wants it and when, as JSON; another value is another wish
 RELOAD_ANSWER = "reload_answer:"  # followed by the worker's epoch: what became of the wish it names
@@ -354,6 +355,7 @@ def jobs_of(
         Job("bury", BURY_EVERY, usual, node.bury),
         Job("full_sync", _seconds(schedule.full_sync), long, node.full_sync, at_start=False),
         Job("seal", _seconds(schedule.seal), usual, node.seal, at_start=False),
+        Job("reach", REACH_EVERY, long, node.reach, at_start=False),
     )
 
 

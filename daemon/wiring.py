@@ -29,6 +29,7 @@ from daemon.policy_release import (
     settle,
     take_files,
 )
+from daemon.reach import nightly
 from daemon.render import Renderer
 from daemon.rules import Rules
 from daemon.sender import Sender, WayOut
@@ -309,6 +310,16 @@ class Node:
     async def seal(self) -> str | None:
         """Seal the ledger."""
         return await self._in_thread(lambda: self.store.seal(self.clock.now()))
+
+    async def reach(self) -> None:
+        """Once a night: find out who could not be reached in the days ahead, and tell the administrators."""
+        trouble = await self._in_thread(
+            lambda: nightly(
+                self.store, self._engine.rules, self._engine.directory, self.configuration.zone, self.clock.now()
+            )
+        )
+        if trouble is not None:
+            await self.tell(trouble)
 
     def next_wake_at(self) -> datetime | None:
         """The earliest moment anything is to be decided or sent."""

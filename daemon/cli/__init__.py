@@ -53,6 +53,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "the ledger: of a case, a unit, a person; verify",
     ),
     "who": ("daemon.cli.who", "who", "某一时刻谁负责：首办、承办、协办、领导", "who was answerable, and when"),
+    "reach": (
+        "daemon.cli.reach",
+        "reach_command",
+        "今后要通知的人里，谁通知不到、为什么",
+        "who will be needed and cannot be told, and why",
+    ),
     "correct": ("daemon.cli.correct", "correct", "更正超期记录，只加不删", "correct a recorded breach; it stays"),
     "backtest": (
         "daemon.cli.backtest",

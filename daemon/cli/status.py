@@ -45,6 +45,7 @@ JOBS = {
     "audit": ("核查无遗漏", "audit"),
     "bury": ("清理失联进程", "bury dead workers"),
     "seal": ("封存台账", "seal the ledger"),
+    "reach": ("夜间核对通知对象", "who can be reached"),
 }
 # What a delivery's states come to for a channel as a whole.
 CHANNEL_COLUMNS = (

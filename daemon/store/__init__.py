@@ -15,7 +15,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.store import audit as views
-from daemon.store import digests, pump, receipts, release, responsibility, schema, sync, tick, versions, workers
+from daemon.store import (
+    digests,
+    pump,
+    receipts,
+    release,
+    reports,
+    responsibility,
+    schema,
+    sync,
+    tick,
+    versions,
+    workers,
+)
 from daemon.store import ledger as chains
 from daemon.store.connections import Database
 
@@ -23,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from daemon.store.reports import Report
     from daemon.store.values import (
         Acknowledged,
         Audit,
@@ -434,6 +447,16 @@ class Store:
         """Obligations, by id."""
         with self._database.reading() as connection:
             return views.list_obligations(connection, state, limit, after_id)
+
+    def save_report(self, name: str, body: Mapping[str, object], now: datetime) -> None:
+        """Keep a report worked out at night instead of the last one of that name."""
+        with self._database.writing() as connection:
+            reports.save(connection, name, body, now)
+
+    def report(self, name: str) -> Report | None:
+        """The last report of that name."""
+        with self._database.reading() as connection:
+            return reports.last(connection, name)
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Numbers for `status`: `obligations` by state, `lights` of the open ones, `deliveries`, `channels`."""
