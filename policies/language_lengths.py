@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+from policies.language_patterns import EVERY, EVERY_SO_MANY_DAYS, MOMENT, ONE_LENGTH, WAIT, WITHIN
 from policies.language_words import ANCHORS, UNSET, names_in
 
 _LENGTH_EXPECTED = Text("时间长度，如 15 日", "a length such as 15 days")
@@ -129,7 +130,7 @@ def sentence_of_every(times: str, example: Text, schema: Any) -> BeforeValidator
 
 
 EverySentence = Annotated[
-    str, WithJsonSchema({"type": "string", "pattern": "^\\s*([Ee]very\\b|每)", "examples": ["每 5 工作日，最多 6 次"]})
+    str, WithJsonSchema({"type": "string", "pattern": EVERY, "examples": ["每 5 工作日，最多 6 次"]})
 ]
 
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-3])[:：]([0-5][0-9])")
@@ -145,22 +146,18 @@ def _time_of_day(value: object) -> time:
 
 # --- the types ------------------------------------------------------------------------------------------------
 
-_DIGITS = "[0-9０-９]"
-_ONE_LENGTH = rf"{_DIGITS}[0-9０-９.．]*\s*[^\s0-9０-９%+-][^0-9０-９+-]*"
 
-
-def _schema_of_length(*examples: str, words: tuple[str, ...] = ()) -> WithJsonSchema:
+def _schema_of_length(pattern: str, *examples: str, words: tuple[str, ...] = ()) -> WithJsonSchema:
     text: dict[str, Any] = {
         "type": "string",
-        "pattern": rf"^\s*([Ww]ithin\s)?\s*[+＋]?\s*{_ONE_LENGTH}$",
-        "patternErrorMessage": "写数字加单位，如 15 日、5 工作日、3 月、24 小时、4 工作小时 / a number and a unit",
+        "pattern": pattern,
+        "patternErrorMessage": f"写数字加单位，如 {'、'.join(examples)} / a number and a unit",
         "examples": list(examples),
     }
     return WithJsonSchema(text if not words else {"anyOf": [{"enum": list(words)}, text]})
 
 
-_LENGTH_SCHEMA = _schema_of_length("15 日", "5 工作日", "3 月", "24 小时", "4 工作小时")
-_WITHIN_SCHEMA = _schema_of_length("4 工作小时", "2 小时", "1 工作日")
+_LENGTH_SCHEMA = _schema_of_length(ONE_LENGTH, "15 日", "5 工作日", "3 月", "24 小时", "4 工作小时")
 MOMENT_EXAMPLES = [
     "start",
     "start + 50%",
@@ -176,16 +173,18 @@ MOMENT_EXAMPLES = [
 
 Length = Annotated[Duration, PlainValidator(_length), _LENGTH_SCHEMA]
 PositiveLength = Annotated[Duration, PlainValidator(_positive_length), _LENGTH_SCHEMA]
-WithinLength = Annotated[Duration, PlainValidator(positive_within), _WITHIN_SCHEMA]
+WithinLength = Annotated[
+    Duration, PlainValidator(positive_within), _schema_of_length(WITHIN, "4 工作小时", "2 小时", "1 工作日")
+]
 LimitLength = Annotated[
     Duration,
     PlainValidator(_limit_length),
-    _schema_of_length("15 日", "5 工作日", "60 日", "3 月", "2 小时", words=(UNSET,)),
+    _schema_of_length(WITHIN, "15 日", "5 工作日", "60 日", "3 月", "2 小时", words=(UNSET,)),
 ]
 WaitLength = Annotated[
     Duration,
     PlainValidator(_counted_in("分钟或小时（如 30 分钟）", "minutes or hours (30 minutes)", Unit.HOUR)),
-    _schema_of_length("30 分钟"),
+    _schema_of_length(WAIT, "30 分钟", "2 小时"),
 ]
 RecurLength = Annotated[
     Duration,
@@ -194,12 +193,19 @@ RecurLength = Annotated[
             "日、工作日、月或年", "days, workdays, months or years", Unit.DAY, Unit.WORKDAY, Unit.MONTH, Unit.YEAR
         )
     ),
-    _schema_of_length("1 月", "7 日"),
+    _schema_of_length(EVERY_SO_MANY_DAYS, "1 月", "7 日"),
 ]
 MomentText = Annotated[
     Moment,
     PlainValidator(_moment),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*[^\s0-9０-９]", "examples": MOMENT_EXAMPLES}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": MOMENT,
+            "patternErrorMessage": "写 start、due - 3 工作日 09:00、到期后 1 工作日、acknowledged_at + 2 日 / a moment",
+            "examples": MOMENT_EXAMPLES,
+        }
+    ),
 ]
 TimeOfDay = Annotated[
     time,

@@ -7,16 +7,17 @@ from typing import Annotated, Literal
 from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
 
 from policies.complaints import Mistake, expected_found
-from policies.duration import Duration, Moment, parse_moment
+from policies.duration import Moment, parse_moment
 from policies.language_conditions import CaseConditions, conditions
 from policies.language_lengths import (
     EverySentence,
     LimitLength,
     PositiveLength,
     RecurLength,
-    positive_within,
+    WithinLength,
     sentence_of_every,
 )
+from policies.language_patterns import BOUND
 from policies.language_words import (
     MAPPING,
     TEXT,
@@ -116,7 +117,9 @@ _RecurWritten = Annotated[
 class EarlierPart(Part):
     """几个长度里取先到期的 / of several lengths the one that ends first."""
 
-    earlier_of: Annotated[list[Annotated[Duration, PlainValidator(positive_within)]], Field(min_length=2)]
+    earlier_of: Annotated[list[WithinLength], Field(min_length=2)] = Field(
+        description="至少两个长度 / at least two lengths", examples=[["7 日", "5 工作日"]]
+    )
 
 
 def _bound(value: object, info: ValidationInfo) -> Moment:
@@ -135,7 +138,7 @@ def _bound(value: object, info: ValidationInfo) -> Moment:
 BoundText = Annotated[
     Moment,
     PlainValidator(_bound),
-    WithJsonSchema({"type": "string", "examples": ["limit_at", "registered_at + 30 日"]}),
+    WithJsonSchema({"type": "string", "pattern": BOUND, "examples": ["limit_at", "registered_at + 30 日"]}),
 ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, cast
 
 from pydantic import (
     BeforeValidator,
@@ -106,10 +106,11 @@ def _expected(value: object) -> object:
     if not isinstance(value, list | dict):
         expected = Text("列表，或 nothing（什么都不发）", "a list, or nothing (no message at all)")
         raise Mistake(expected_found(expected, value))
-    return items(value)
+    return items(cast("object", value))
 
 
-_Expectations = Annotated[list[ExpectPart], BeforeValidator(_expected, json_schema_input_type=Any)]
+_ExpectWritten = Literal["nothing"] | Annotated[list[ExpectPart], Field(min_length=1)] | ExpectPart
+_Expectations = Annotated[list[ExpectPart], BeforeValidator(_expected, json_schema_input_type=_ExpectWritten)]
 
 
 class TrialPart(Part):

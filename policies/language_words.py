@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, core_schema
 
 from policies.complaints import Mistake, expected_found, one_of, shown
+from policies.language_patterns import MILESTONE, RECIPIENT, START
 from policies.spelling import suggestion
 from policies.text import Text
 
@@ -301,16 +302,19 @@ Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)
 Name = Annotated[str, AfterValidator(_plain_name)]
 
 
-def _open_words(*words: str) -> WithJsonSchema:
-    """Words the editor offers where others are right too."""
-    return WithJsonSchema({"anyOf": [{"enum": list(words)}, {"type": "string"}]})
+def _open_words(*words: str, pattern: str | None = None) -> WithJsonSchema:
+    """Words the editor offers where others (of that pattern) are right too."""
+    other = {"type": "string"} if pattern is None else {"type": "string", "pattern": pattern}
+    return WithJsonSchema({"anyOf": [{"enum": list(words)}, other]})
 
 
 _LEG_ROLES = [f"{role}@{leg}" for role in ROLES if role not in PERSONAL_ROLES for leg in LEGS]
 Role = Annotated[str, AfterValidator(known_as("角色", "role", lambda names: names.roles)), _open_words(*ROLES)]
-Recipient = Annotated[str, AfterValidator(_recipient), _open_words(*ROLES, *_LEG_ROLES)]
+Recipient = Annotated[str, AfterValidator(_recipient), _open_words(*ROLES, *_LEG_ROLES, pattern=RECIPIENT)]
 ReleaseAbove = Annotated[str, AfterValidator(_release_above), _open_words("none", *ROLES)]
-OfficialKey = Annotated[str, PlainValidator(_official), WithJsonSchema({"type": ["string", "integer"]})]
+OfficialKey = Annotated[
+    str, PlainValidator(_official), WithJsonSchema({"type": ["string", "integer"], "not": {"enum": list(ROLES)}})
+]
 
 _MILESTONES = (
     "registered_at",
@@ -322,9 +326,9 @@ _MILESTONES = (
     "finished_at",
     "limit_at",
 )
-Milestone = Annotated[Name, AfterValidator(_checked_milestone), _open_words(*_MILESTONES)]
-StartName = Annotated[Name, AfterValidator(_start), _open_words(*_MILESTONES)]
-EndName = Annotated[Name, AfterValidator(_end), _open_words(*_MILESTONES)]
+Milestone = Annotated[Name, AfterValidator(_checked_milestone), _open_words(*_MILESTONES, pattern=MILESTONE)]
+StartName = Annotated[Name, AfterValidator(_start), _open_words(*_MILESTONES, pattern=START)]
+EndName = Annotated[Name, AfterValidator(_end), _open_words(*_MILESTONES, pattern=MILESTONE)]
 FieldName = Annotated[Name, AfterValidator(known_as("案件字段", "case field", lambda names: names.known.fields))]
 LadderName = Annotated[str, AfterValidator(known_as("阶梯", "ladder", lambda names: names.ladders))]
 LimitName = Annotated[str, AfterValidator(known_as("时限", "limit", lambda names: names.limits))]
