@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -70,3 +71,23 @@ def test_next_years_holidays_are_asked_for_on_mondays_from_november(today: date,
     trouble = year_unknown(china(), today)
     assert (trouble is not None) is told
     assert trouble is None or "2027 年放假安排尚未载入" in trouble.title.zh
+
+
+async def test_a_notice_held_for_longer_than_a_working_day_is_told_to_the_administrators(
+    tmp_path: Path, store_url: str
+) -> None:
+    """Decided on Wednesday at ten, nobody is alarmed before Thursday at ten; then once that day."""
+    async with running_office(tmp_path, store_url) as world:
+        await world.work()
+        (one,) = world.deliveries("sms")
+        held = replace(one.notice, key="held", release=True, person="p-principal", role="principal")
+        world.store.add_notices(one.obligation_id, [held], [], "v1", world.clock.now())
+        assert await told_after(world, 24 * 60 - 1) == []
+        told = await told_after(world, 1)
+        assert sorted(m.channel for m in told) == ["email", "sms"]
+        assert all("待核发" in m.text for m in told)
+        assert await told_after(world, 60) == []
+        world.store.release(["held"], "张主任", "已阅", world.clock.now())
+        await world.node.pump_until_idle()
+        assert [one.to for one in world.collect()] == ["+8613800000002"]
+        assert await told_after(world, 24 * 60) == []
