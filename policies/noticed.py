@@ -23,27 +23,31 @@ _LEADING = frozenset({Movement.HAND_OVER, Movement.RETURN, Movement.HAND_BACK})
 
 
 def with_noticed(case: Case, known: Case | None, now: datetime) -> Case:
-    """The case with the changes of hands we noticed ourselves, one more if it has changed hands without a record."""
+    """The case with the changes of hands we noticed ourselves, one more if it has changed hands without a record.
+
+    Where a record names units only, the official known until now keeps his time: the next one does not take his place.
+    """
     if known is None:
         return case
     noticed = [move for move in known.transfers if is_noticed(move)]
-    fresh = moves_without(case.transfers, known.transfers)
-    if _changed_hands(case, known) and not any(move.kind in _LEADING for move in fresh):
-        official = case.handler if case.handler != known.handler or case.unit == known.unit else None
-        noticed.extend(_had_it(known, now, len(noticed)))
-        noticed.append(
-            Transfer(seq=-len(noticed) - 1, at=now, to_unit=case.unit, to_official=official, from_unit=known.unit)
-        )
+    if _changed_hands(case, known):
+        noticed.extend(_had_it(case, known, now, len(noticed)))
+        if not any(move.kind in _LEADING for move in moves_without(case.transfers, known.transfers)):
+            official = case.handler if case.handler != known.handler or case.unit == known.unit else None
+            noticed.append(
+                Transfer(seq=-len(noticed) - 1, at=now, to_unit=case.unit, to_official=official, from_unit=known.unit)
+            )
     return replace(case, transfers=(*case.transfers, *noticed)) if noticed else case
 
 
-def _had_it(known: Case, now: datetime, noticed: int) -> Iterator[Transfer]:
-    """That the official known until now had the case: the next one's name would stand in his place otherwise."""
+def _had_it(case: Case, known: Case, now: datetime, noticed: int) -> Iterator[Transfer]:
+    """That the official known until now had the case, unless a record says so."""
     held = holder_at(known, now)
-    if held is not None and held.unit is not None and held.official is not None:
-        yield Transfer(
-            seq=-noticed - 1, at=held.from_at, to_unit=held.unit, to_official=held.official, kind=Movement.SIGN
-        )
+    if held is None or held.unit is None or held.official is None:
+        return
+    if any((move.to_unit, move.to_official) == (held.unit, held.official) for move in case.transfers):
+        return
+    yield Transfer(seq=-noticed - 1, at=held.from_at, to_unit=held.unit, to_official=held.official, kind=Movement.SIGN)
 
 
 def is_noticed(move: Transfer) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from daemon.engine import Engine
 from daemon.errors import SourceUnavailable
+from daemon.intake import Intake
 from daemon.wiring import rules_of
 from policies.model import ObligationState
 from support.running_office import CASE, Running, at, running_office
@@ -338,3 +339,40 @@ async def test_the_end_of_a_pause_is_noticed_within_the_hour(tmp_path: Path, sto
         world.execute("UPDATE pauses SET until = '2026-09-18 10:00:00'")
         await world.work("2026-09-18 10:30")
         assert world.obligation().state is ObligationState.OPEN
+
+
+# --- responsibility -----------------------------------------------------------------------------------------
+
+
+async def test_a_limit_met_late_between_two_looks_is_laid_to_its_holder(world: Running) -> None:
+    """Nobody looked while it passed, was handed on and was done: those of the last instant answer, and it stays."""
+    await world.work()
+    world.clock.move_to(at("2026-10-12 09:00"))
+    world.execute("INSERT INTO transfers VALUES (?, '2026-10-09 09:00:00', 's0', 's1', 'h1')", CASE)
+    world.update("unit = 's1', handler = 'h1', notified = '2026-10-10 09:00:00'")
+    await world.work()
+    (breach,) = world.store.breaches(case_key=CASE)
+    assert (breach.due, breach.at, breach.unit, breach.official) == (
+        "legal",
+        world.obligation().legal_due_at,
+        "s0",
+        "h0",
+    )
+    assert {leader["official"] for leader in breach.leaders} == {"c0", "p-leader", "p-principal"}
+    world.update("notified = '2026-10-08 09:00:00'")
+    await world.work()
+    assert world.store.breaches(case_key=CASE) == [breach]
+    assert world.story().count("breached") == 1
+
+
+async def test_a_case_is_counted_again_when_asked_though_nothing_changed(world: Running) -> None:
+    """The same facts are counted again for those asked about, once, and stay bound to their version of the policies."""
+    await world.node.sync()
+    version = world.store.cases([CASE])[CASE].policy_version
+    assert version == world.node.configuration.policies.version
+    intake = Intake(world.store, world.node.source, rules_of(world.node.configuration))
+    now = world.clock.now()
+    assert intake.refresh({CASE}, now).moved == frozenset()
+    assert intake.refresh({CASE}, now, recount={CASE}).moved == {CASE}
+    assert intake.refresh({CASE}, now, frozenset({CASE}), recount={CASE}).moved == frozenset()
+    assert world.store.cases([CASE])[CASE].policy_version == version

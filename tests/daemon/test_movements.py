@@ -87,6 +87,7 @@ def test_a_change_of_hands_without_a_record_is_noticed_once() -> None:
 def test_a_recorded_change_of_hands_is_not_noticed_beside_its_record() -> None:
     """The line of the record explains it; and naming a handler for the first time is no change."""
     assert with_noticed(case(TO_A, unit="甲区"), case(unit="信访局"), NOW).transfers == (TO_A,)
+    assert kinds(with_noticed(case(TO_A), case(unit="信访局", handler="科员"), NOW), case()) == ["handed_over"]
     assert with_noticed(case(unit="甲区", handler="承办人甲"), case(unit="甲区"), NOW).transfers == ()
 
 
