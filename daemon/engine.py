@@ -19,7 +19,7 @@ from daemon.errors import DaemonError
 from daemon.intake import Intake, named
 from daemon.store.values import Decision, DeliveryState, Event
 from policies.conditions import asks_receptions
-from policies.evaluate import after_failure, after_transfer, evaluate
+from policies.evaluate import after_failure, after_transfer, comes_back, evaluate
 from policies.model import ObligationState, Why
 
 if TYPE_CHECKING:
@@ -335,7 +335,7 @@ def _no_longer_true(notice: Notice, obligations: Sequence[StoredObligation], now
     mine = next((o.obligation for o in obligations if _is_of(notice, o)), None)
     if mine is None:
         return "withdrawn"
-    if mine.state is not ObligationState.OPEN:
+    if mine.state is not ObligationState.OPEN and not (comes_back(mine) and notice.why is Why.REVIEW):
         return mine.state.value
     if mine.deadline_version != notice.deadline_version:
         return "deadline_moved"

@@ -16,13 +16,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from daemon import telemetry
-from daemon.entries import about, breaches_of, gist, reason_body, told_of, withdrawn
+from daemon.counted import NOTICED, Before, Counting
+from daemon.entries import withdrawn
 from daemon.errors import DaemonError, SourceUnavailable
 from daemon.movements import told_of_movements, told_of_repeat
 from daemon.source import BadRow
 from daemon.store.codec import encode_case
 from daemon.store.values import FINAL, CaseChange, DeliveryState, Event, ObligationChange, SetAside, StoredCase
-from policies.evaluate import evaluate
+from policies.evaluate import comes_back, evaluate
 from policies.model import Case, Directory, History, ObligationState, Why
 from policies.noticed import is_noticed, with_noticed
 from policies.obligations import first_handler_of, obligations_of, revise
@@ -42,9 +43,7 @@ log = telemetry.logger(__name__)
 
 PAUSED_EVERY = timedelta(hours=1)  # how often cases with a standing clock are read again
 PAGE = 1000
-NOTICED = "+"  # ends the fingerprint of a case with movements only we noticed: its facts are not the source's alone
 GONE = ""  # the fingerprint of a case that left the source: if it comes back, it is taken over whatever it says
-_BREACHES = frozenset({Why.BREACH, Why.PLATFORM_BREACH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +64,6 @@ class SyncReport:
     changed: int
     gone: int
     set_aside: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """What we knew of a case: its facts, its obligations, and the first handler of the case it repeats."""
-
-    known: StoredCase | None
-    obligations: Sequence[StoredObligation]
-    earlier: FirstHandler | None
 
 
 class Intake:
@@ -222,10 +212,11 @@ class Intake:
         earlier = self.store.first_handlers(repeated) if repeated else {}
         changes: list[CaseChange] = []
         bad: list[BadRow] = []
+        counting = Counting(self.rules, self.directory, self.directory_at)
         for key, case in cases.items():
-            before = _Before(known.get(key), obligations.get(key, []), earlier.get(case.earlier or ""))
+            before = Before(known.get(key), obligations.get(key, []), earlier.get(case.earlier or ""))
             try:
-                changes.append(self._change(case, prints[key], before, now))
+                changes.append(counting.change(case, prints[key], before, now))
             except Exception as error:  # noqa: BLE001 - one poisonous case must not stop the others; it is listed
                 bad.append(BadRow("cases", key, f"无法计算期限：{type(error).__name__}: {error}"))
                 bound_to = before.known.policy_version if before.known else None
@@ -259,90 +250,12 @@ class Intake:
             return [BadRow("cases", key, f"自有数据库不接受：{named(error)}")]
         return []
 
-    def _change(self, read: Case, print_: str, before: _Before, now: datetime) -> CaseChange:
-        """What became of a case: counted by the rules it is bound to, a new one by those in force."""
-        known, rules = before.known, self.rules
-        last = None if known is None else known.case
-        case = with_noticed(read, last, now)
-        version = (known.policy_version if known else None) or rules.policies.version
-        policies = rules.policies_for(version)
-        known_obligations = [stored.obligation for stored in before.obligations]
-        counted = obligations_of(policies, case, rules.calendars, now, rules.default_calendar, known_obligations)
-        claimed = first_handler_of(policies, read, rules.calendars, rules.default_calendar, before.earlier)
-        if claimed is not None and not (claimed.unit or claimed.official):
-            claimed = None  # nobody is known to have had it then: not to be frozen as nobody for ever
-        first = (known.first_handler if known else None) or claimed
-        olds = {(o.obligation.policy, o.obligation.limit, o.obligation.instance): o for o in before.obligations}
-        changes: list[ObligationChange] = []
-        breaches: list[Breach] = []
-        events: list[Event] = []
-        if known is None:
-            events.append(Event(case.key, "seen", now, {"unit": case.unit, "handler": case.handler}))
-        events.extend((*told_of_repeat(case, last, now), *told_of_movements(case, last, now)))
-        for new in counted.obligations:
-            stored = olds.pop((new.policy, new.limit, new.instance), None)
-            change, more, late = self._revised(new, case, first, stored, now)
-            changes.append(change)
-            events.extend(more)
-            breaches.extend(late)
-        for stored in olds.values():
-            if stored.obligation.state in {ObligationState.OPEN, ObligationState.PAUSED}:
-                changes.append(withdrawn(stored))
-                events.append(Event(case.key, "withdrawn", now, about(stored.obligation)))
-        told = self._findings_told(known, known_obligations, policies, now)
-        events.extend(Event(case.key, "finding", now, reason_body(r)) for r in counted.findings if gist(r) not in told)
-        stored_print = print_ + NOTICED if any(is_noticed(move) for move in case.transfers) else print_
-        stored_case = StoredCase(case, stored_print, now, first_handler=claimed, policy_version=version)
-        return CaseChange(stored_case, tuple(changes), tuple(events), breaches=tuple(breaches))
-
-    def _findings_told(
-        self, known: StoredCase | None, counted: Sequence[Obligation], policies: PolicySet, now: datetime
-    ) -> set[tuple[Why, str, Text]]:
-        """What the facts known before had shown already: said once, not with every change of the case."""
-        if known is None:
-            return set()
-        before = obligations_of(policies, known.case, self.rules.calendars, now, self.rules.default_calendar, counted)
-        return {gist(reason) for reason in before.findings}
-
-    def _revised(
-        self, new: Obligation, case: Case, first: FirstHandler | None, stored: StoredObligation | None, now: datetime
-    ) -> tuple[ObligationChange, list[Event], tuple[Breach, ...]]:
-        policy, limit, ladder = self._rule_of(new)
-        calendar = self.rules.calendar(policy, limit)
-        old = stored.obligation if stored else None
-        history = stored.history if stored else History()
-        obligation, history, reasons = revise(old, history, new, ladder, calendar, now, limit)
-        idle = None
-        breaches: tuple[Breach, ...] = ()
-        if obligation.state is not ObligationState.OPEN:
-            # No step is due any more, but a limit met too late between two looks is a breach all the same.
-            idle = obligation.state.value
-            last = evaluate(policy, obligation, case, history, self.directory, first, calendar, now, self.rules.kinds)
-            history = last.history
-            reasons = (*reasons, *(reason for reason in last.reasons if reason.why in _BREACHES))
-            breaches = breaches_of(policy, limit, obligation, last, case, first, self.directory_at)
-        change = ObligationChange(
-            obligation,
-            history,
-            None if idle else now,
-            idle,
-            stored.id if stored else None,
-            stored.revision if stored else None,
-        )
-        return change, told_of(old, obligation, reasons, now), breaches
-
     def directory_at(self, at: datetime) -> Directory:
         """Everybody as known at that instant: who answers for what happened then is not asked of today's list."""
         if self._directory_since is not None and self._directory_since <= at:
             return self.directory
         then = self.store.directory(as_of=at)
         return self.directory if then is None else then[0]
-
-    def _rule_of(self, obligation: Obligation) -> tuple[Policy, Limit, Ladder]:
-        rule = self.rules.limit(obligation.policy, obligation.limit, obligation.policy_version)
-        if rule is None:
-            raise LookupError(f"{obligation.policy}/{obligation.limit}")
-        return rule
 
     def _notice_deletions(self, now: datetime) -> int:
         """After a whole reading: cases we know and the source no longer shows are gone."""

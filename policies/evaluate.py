@@ -17,7 +17,7 @@ from policies.handing_back import handed_back
 from policies.lights import light_at, light_changes, light_word
 from policies.model import History, Light, Plan, Why
 from policies.rungs import DUE, REVIEW, START, UNACKNOWLEDGED, Rung, timeline
-from policies.setting import rule_of, setting_of, standing_still
+from policies.setting import comes_back, rule_of, setting_of, standing_still
 from policies.speaking import speak
 from policies.via import first_of_each_kind
 from policies.wording import just_after
@@ -38,6 +38,7 @@ __all__ = [
     "Rung",
     "after_failure",
     "after_transfer",
+    "comes_back",
     "evaluate",
     "first_of_each_kind",
     "light_at",
@@ -68,7 +69,7 @@ def evaluate(
     if setting is None:
         return _rest(Why.WITHDRAWN, obligation, history, history.light or Light.GREEN, now)
     idle = standing_still(obligation, case)
-    parked = idle is Why.PAUSED and obligation.review_at is not None
+    parked = idle is Why.PAUSED and comes_back(obligation)
     if idle is not None and not parked:
         return _rest(idle, obligation, history, history.light or setting.light, now)
     coming = sort_out(timeline(setting.ladder, obligation, case.milestones, calendar), setting)

@@ -107,6 +107,11 @@ def as_held(case: Case, obligation: Obligation) -> Case:
     return replace(case, unit=obligation.holder_unit, handler=obligation.holder_official)
 
 
+def comes_back(obligation: Obligation) -> bool:
+    """Whether the clock stands still, and the case is to be reviewed on a day (挂账)."""
+    return obligation.state is ObligationState.PAUSED and obligation.review_at is not None
+
+
 def standing_still(obligation: Obligation, case: Case) -> Why | None:
     """Why the clock does not run: done, paused, withdrawn; None if it does."""
     if obligation.state is ObligationState.DONE:

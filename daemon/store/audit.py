@@ -11,9 +11,9 @@ from daemon.store.bulk import among, fetch, insert_rows
 from daemon.store.codec import instant, maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, OBLIGATION_COLUMNS, delivery, stored_obligation
 from daemon.store.tables import (
+    AWAITING_A_LOOK,
     CLAIMED,
     UNACCOUNTED,
-    UNCLAIMED_OPEN,
     WAITING,
     beats,
     cases,
@@ -36,10 +36,10 @@ def audit(connection: sa.Connection, now: datetime, grace: timedelta) -> Audit:
     o, d = obligations.c, deliveries.c
     late = micros(now - grace)
     count, earliest_check = sa.func.count(), sa.func.min(o.next_check_at)
-    unclaimed = _one(connection, sa.select(count, earliest_check).where(UNCLAIMED_OPEN, o.next_check_at < late))
+    unclaimed = _one(connection, sa.select(count, earliest_check).where(AWAITING_A_LOOK, o.next_check_at < late))
     claimed = _one(connection, sa.select(count, earliest_check).where(CLAIMED, o.next_check_at < late))
     earliest = [
-        connection.execute(sa.select(earliest_check).where(UNCLAIMED_OPEN)).scalar(),
+        connection.execute(sa.select(earliest_check).where(AWAITING_A_LOOK)).scalar(),
         connection.execute(sa.select(earliest_check).where(CLAIMED)).scalar(),
     ]
     by_state = sa.select(d.state, count).where(WAITING).group_by(d.state)

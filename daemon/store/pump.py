@@ -13,6 +13,7 @@ from daemon.store.codec import maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, DELIVERY_FIELDS, delivery, delivery_fields
 from daemon.store.tables import CLAIMED, WAITING, deliveries, obligations
 from daemon.store.values import Delivery, DeliveryResult, DeliveryState, Event
+from policies.model import Why
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -264,13 +265,14 @@ def cancel_of_obligations(
 def cancel_overtaken(connection: sa.Connection, case_keys: Collection[str], now: datetime) -> list[Event]:
     """Cancel what was decided before the facts of these cases changed: the limit is met, gone or has moved."""
     moved = deliveries.c.deadline_version != obligations.c.deadline_version
+    reviewed = sa.and_(obligations.c.state == "paused", deliveries.c.why == Why.REVIEW.value)
     query = (
         sa.select(deliveries.c.id, obligations.c.state)
         .join(obligations, obligations.c.id == deliveries.c.obligation_id)
         .where(
             among(connection, obligations.c.case_key, case_keys),
             deliveries.c.state.in_(_UNSENT),
-            sa.or_(obligations.c.state != "open", moved),
+            sa.or_(sa.and_(obligations.c.state != "open", sa.not_(reviewed)), moved),
         )
     )
     reasons = {row.id: "deadline_moved" if row.state == "open" else row.state for row in fetch(connection, query)}

@@ -44,7 +44,8 @@ def _identity(name: str = "id") -> sa.Column[int]:
 
 
 # Predicates of partial indexes. A query must say them word for word, or SQLite will not use the index.
-UNCLAIMED_OPEN = sa.text("state = 'open' AND claimed_by IS NULL AND next_check_at IS NOT NULL")
+# A paused obligation is looked at if it says when: on the day a parked case is to be reviewed.
+AWAITING_A_LOOK = sa.text("state IN ('open', 'paused') AND claimed_by IS NULL AND next_check_at IS NOT NULL")
 CLAIMED = sa.text("claimed_by IS NOT NULL")
 UNACCOUNTED = sa.text("state = 'open' AND next_check_at IS NULL AND idle_reason IS NULL")
 WAITING = sa.text("state IN ('pending', 'retrying', 'in_doubt')")
@@ -133,8 +134,8 @@ sa.Index(
     "ix_obligations_due",
     obligations.c.next_check_at,
     obligations.c.id,
-    sqlite_where=UNCLAIMED_OPEN,
-    postgresql_where=UNCLAIMED_OPEN,
+    sqlite_where=AWAITING_A_LOOK,
+    postgresql_where=AWAITING_A_LOOK,
 )
 sa.Index("ix_obligations_claimed", obligations.c.claimed_by, sqlite_where=CLAIMED, postgresql_where=CLAIMED)
 sa.Index("ix_obligations_unaccounted", obligations.c.id, sqlite_where=UNACCOUNTED, postgresql_where=UNACCOUNTED)

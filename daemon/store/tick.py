@@ -17,7 +17,7 @@ from daemon.store.rows import (
     delivery_fields,
     stored_obligation,
 )
-from daemon.store.tables import CLAIMED, UNCLAIMED_OPEN, deliveries, obligations
+from daemon.store.tables import AWAITING_A_LOOK, CLAIMED, deliveries, obligations
 from daemon.store.workers import fence
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _due = (
     sa.select(obligations.c.id)
-    .where(UNCLAIMED_OPEN, obligations.c.next_check_at <= sa.bindparam("now"))
+    .where(AWAITING_A_LOOK, obligations.c.next_check_at <= sa.bindparam("now"))
     .order_by(obligations.c.next_check_at, obligations.c.id)
     .limit(sa.bindparam("limit"))
     .with_for_update(skip_locked=True)
@@ -40,7 +40,7 @@ CLAIM_DUE = (
     .values(claimed_by=sa.bindparam("epoch"))
     .returning(*OBLIGATION_COLUMNS)
 )
-_NEXT_CHECK = sa.select(sa.func.min(obligations.c.next_check_at)).where(UNCLAIMED_OPEN)
+_NEXT_CHECK = sa.select(sa.func.min(obligations.c.next_check_at)).where(AWAITING_A_LOOK)
 
 
 def claim_due(connection: sa.Connection, epoch: int, now: datetime, limit: int) -> list[StoredObligation]:

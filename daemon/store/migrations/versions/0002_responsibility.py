@@ -13,6 +13,7 @@ depends_on = None
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _KEY = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+_AWAITING_A_LOOK = sa.text("state IN ('open', 'paused') AND claimed_by IS NULL AND next_check_at IS NOT NULL")
 _AWAITING_RECEIPT = sa.text("state = 'accepted' AND receipt_due_at IS NOT NULL")
 
 
@@ -27,6 +28,14 @@ def _add_columns() -> None:
         for column in columns:
             op.add_column(table, column)
     op.create_index("ix_cases_policy_version", "cases", ["policy_version"])
+    op.drop_index("ix_obligations_due", "obligations")
+    op.create_index(
+        "ix_obligations_due",
+        "obligations",
+        ["next_check_at", "id"],
+        sqlite_where=_AWAITING_A_LOOK,
+        postgresql_where=_AWAITING_A_LOOK,
+    )
     op.create_index(
         "ix_deliveries_receipt_due_at",
         "deliveries",
