@@ -18,7 +18,22 @@ if TYPE_CHECKING:
 
 SAID_BY_WHAT_WENT_OUT = frozenset({"due", "same_person"})
 HELD = frozenset(
-    {"missed", "acknowledged", "vacant", "unreachable", "same_person", "undelivered", "nobody", "restricted"}
+    {
+        "missed",
+        "acknowledged",
+        "vacant",
+        "unreachable",
+        "same_person",
+        "undelivered",
+        "nobody",
+        "restricted",
+        "not_wanted",
+        "skipped",
+        "quiet",
+        "release",
+        "recused",
+        "delegated",
+    }
 )
 SENT_KINDS: Mapping[str, Text] = {
     "sent": Text("已交付", "handed over"),

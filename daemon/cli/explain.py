@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,31 +18,18 @@ if TYPE_CHECKING:
 
     from rich.text import Text as Line
 
+    from daemon.cli.explained import Explained
     from daemon.cli.reading import Desk
     from daemon.names import Names
-    from daemon.store.values import Delivery, LedgerRow, StoredCase, StoredObligation
+    from daemon.store.values import Delivery, LedgerRow, StoredCase
     from daemon.story import Story
-    from policies.evaluate import Rung
-    from policies.model import Directory, Plan
-    from policies.text import Text
+    from policies.rungs import Rung
 
 STEPS_AHEAD = 3  # of a ladder that goes on and on
 LATE = timedelta(minutes=5)
 TOLD_BY_THE_TABLE = frozenset(
     {"due", "caught_up", "missed", "not_yet", "same_person", "end_of_ladder", "breach", "light"}
 )
-
-
-class Explained(NamedTuple):
-    """One obligation, explained: how its dates came about, its ladder, what would be decided now."""
-
-    stored: StoredObligation
-    title: str
-    dates: tuple[Text, ...]
-    ladder: tuple[Text, ...]
-    decision: tuple[Text, ...]
-    rungs: tuple[Rung, ...] = ()
-    plan: Plan | None = None
 
 
 @click.command()
@@ -55,6 +43,7 @@ def explain(case: str, config_path: str, *, as_json: bool) -> None:
     One case: its facts, how each date came about, what was sent or held and why, and what comes next. The same rules
     as the daemon's are asked; nothing is changed.
     """
+    from daemon.cli.explained import stories_of  # noqa: PLC0415 - loads templates and drivers
     from daemon.cli.reading import desk  # noqa: PLC0415 - loads the database library
     from daemon.clock import SystemClock  # noqa: PLC0415 - the same
 
@@ -64,56 +53,12 @@ def explain(case: str, config_path: str, *, as_json: bool) -> None:
             click.echo(speak(f"没有案件 {case}。", f"there is no case {case}"), err=True)
             sys.exit(EXIT_FOUND)
         now = SystemClock().now()
-        stories = _stories(at_desk, stored, now)
+        stories = stories_of(at_desk, stored, now)
         deliveries = at_desk.deliveries(case)
         if as_json:
             click.echo(to_json(_as_json(stored, stories, deliveries)))
         else:
             _show(at_desk, stored, stories, deliveries, now)
-
-
-def _stories(at_desk: Desk, stored: StoredCase, now: datetime) -> list[Explained]:
-    obligations = at_desk.store.obligations_of([stored.case.key]).get(stored.case.key, [])
-    in_time = sorted(obligations, key=lambda one: (one.obligation.start_at, one.obligation.due_at))
-    return [_story(at_desk, stored, obligation, at_desk.directory, now) for obligation in in_time]
-
-
-def _story(at_desk: Desk, case: StoredCase, stored: StoredObligation, directory: Directory, now: datetime) -> Explained:
-    from daemon.wiring import rules_of  # noqa: PLC0415 - loads templates and drivers
-    from policies.counting import CountError  # noqa: PLC0415 - the same
-    from policies.evaluate import evaluate, timeline  # noqa: PLC0415 - the same
-    from policies.explain import ladder_sentences, obligation_sentences, plan_sentences  # noqa: PLC0415 - the same
-    from policies.obligations import count_terms, terms_of  # noqa: PLC0415 - the same
-
-    rules = rules_of(at_desk.configuration)
-    one = stored.obligation
-    rule = rules.limit(one.policy, one.limit)
-    if rule is None:
-        gone = _text("这条时限规定已不在策略里。", "This limit is no longer in the policies.")
-        return Explained(stored, one.limit, (gone,), (), ())
-    policy, limit, ladder = rule
-    calendar = rules.calendar(policy, limit)
-    terms = terms_of(policy, limit, case.case, calendar, now)
-    try:
-        count = count_terms(limit, terms, calendar) if terms else None
-    except CountError:
-        count = None
-    plan = evaluate(policy, one, case.case, stored.history, directory, case.first_handler, calendar, now, rules.kinds)
-    return Explained(
-        stored,
-        limit.title,
-        obligation_sentences(limit, one, calendar, count),
-        ladder_sentences(ladder, one, case.case, calendar, now),
-        plan_sentences(plan, calendar),
-        timeline(ladder, one, case.case.milestones, calendar),
-        plan,
-    )
-
-
-def _text(zh: str, en: str) -> Text:
-    from policies.text import Text as Sentence  # noqa: PLC0415 - keeps the annotations lazy
-
-    return Sentence(zh, en)
 
 
 def _as_json(stored: StoredCase, stories: Sequence[Explained], deliveries: Sequence[Delivery]) -> dict[str, object]:
@@ -164,6 +109,21 @@ def _story_as_json(story: Explained) -> dict[str, object]:
         "dates": [say(sentence) for sentence in story.dates],
         "ladder": [say(sentence) for sentence in story.ladder],
         "decision_now": [say(sentence) for sentence in story.decision],
+        "ahead": [
+            {
+                "at": told.at,
+                "step": told.notice.step,
+                "repeat": told.notice.repeat,
+                "person": told.notice.person,
+                "role": told.notice.role,
+                "copy": told.notice.copy,
+                "channel": told.notice.channel,
+                "light": told.light.value,
+                "awaits_release": told.notice.release,
+                "dark": told.notice.dark,
+            }
+            for told in story.ahead
+        ],
     }
 
 
@@ -346,7 +306,7 @@ def _decision(
     names: Names, teller: Story, story: Explained, now: datetime, *, restricted: bool
 ) -> list[tuple[str, str]]:
     """What the daemon would do at this moment, and what comes after that."""
-    plan, one, stored = story.plan, story.stored.obligation, story.stored
+    plan, stored = story.plan, story.stored
     if plan is None:
         return []
     missed = max((len(notice.missed) for notice in plan.notices), default=0)
@@ -355,7 +315,6 @@ def _decision(
         told.append(speak(f"此前错过的 {missed} 个梯级并入这一次", f"for the {missed} step(s) missed before as well"))
     told += [names.plain(say(reason.text)) for reason in plan.reasons if reason.why.value not in TOLD_BY_THE_TABLE]
     pairs = [(speak("如果现在判断", "if decided now") if n == 0 else "", words) for n, words in enumerate(told)]
-    ahead = next((rung for rung in story.rungs if rung.at > now), None)
     if stored.next_check_at is not None and stored.next_check_at < now - LATE:
         at = names.instant(stored.next_check_at)
         late = speak(
@@ -363,14 +322,25 @@ def _decision(
             f"should have been looked at {at}; is the daemon running?",
         )
         pairs.append((speak("注意", "note"), late))
-    if ahead is not None:
-        step = names.step(one.policy, one.limit, ahead.name)
-        to = speak("限制知悉，不发通知", "nobody: restricted") if restricted else _asked(names, ahead)
-        pairs.append((speak("下一步", "next step"), f"{names.instant(ahead.at)} {step} → {to}"))
-    else:
+    next_ones = _next_ones(names, teller, story)
+    if not next_ones:
         over = speak("无，阶梯已走完", "none, the ladder has come to its end")
-        pairs.append((speak("下一步", "next step"), over))
-    return pairs
+        next_ones = [speak("限制知悉，不发通知", "nobody: restricted") if restricted else over]
+    return [*pairs, *((speak("下一步", "next step") if n == 0 else "", words) for n, words in enumerate(next_ones))]
+
+
+def _next_ones(names: Names, teller: Story, story: Explained) -> list[str]:
+    """The next messages if the case stays as it is, one line for each moment."""
+    lines: list[str] = []
+    for at, together in islice(groupby(story.ahead, key=lambda told: told.at), STEPS_AHEAD):
+        notices = [told.notice for told in together]
+        sentence = speak("；", "; ").join(teller.planned(notices))
+        if all(notice.dark for notice in notices):
+            sentence += speak("（试运行，不发）", " (dark: not sent)")
+        elif any(notice.release for notice in notices):
+            sentence += speak("（越级的须核发）", " (above the leader: awaits release)")
+        lines.append(f"{names.instant(at)} {sentence}")
+    return lines
 
 
 def _show_messages(at_desk: Desk, deliveries: Sequence[Delivery]) -> None:
