@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from daemon.settings import Configuration
     from daemon.store import Store
     from daemon.store.versions import PolicyVersion
-    from policies.calendar import Calendar
     from policies.model import PolicySet
 
-    Trials = Callable[[PolicySet, Mapping[str, Calendar], Mapping[str, str]], tuple[Text, ...]]
+    Trials = Callable[[Configuration], tuple[Text, ...]]
 
 log = telemetry.logger(__name__)
 
@@ -67,7 +66,7 @@ WORDS: Mapping[Taken, Text] = {
 }
 
 
-def no_trials(_policies: PolicySet, _calendars: Mapping[str, Calendar], _kinds: Mapping[str, str]) -> tuple[Text, ...]:
+def no_trials(_configuration: Configuration) -> tuple[Text, ...]:
     """Plays no trial."""
     return ()
 
@@ -77,9 +76,8 @@ def mistakes_in(configuration: Configuration, renderer: Renderer, run_trials: Tr
 
     The one place where both are asked; the language itself was checked when the files were loaded.
     """
-    policies = configuration.policies
-    mistakes = tuple(renderer.check(policies))
-    return mistakes or run_trials(policies, configuration.calendars, configuration.kinds)
+    mistakes = tuple(renderer.check(configuration.policies))
+    return mistakes or run_trials(configuration)
 
 
 def take_files(

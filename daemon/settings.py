@@ -264,6 +264,22 @@ def load(path: Path, environment: Mapping[str, str] | None = None, *, policies: 
     return _Loading(path, environment, policies).run()
 
 
+def store_url(path: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Where our own database is, whatever is wrong elsewhere in the configuration.
+
+    Raises:
+        SettingsError: the main file, or its section `store`, cannot be used.
+    """
+    file, missing = reveal_secrets(read_yaml(path), environment)
+    try:
+        store = StoreSettings.model_validate(file.tree.get("store"))
+    except ValidationError:
+        raise SettingsError(Text("duban.yaml 的 store 有误。", "section store of duban.yaml is wrong")) from None
+    if any(problem.path[:1] == ("store",) for problem in missing):
+        raise SettingsError(Text("取不到 store 的口令。", "the password of store cannot be fetched"))
+    return _with_password(_sqlite_beside(store.url, path.parent), store.password)
+
+
 # --- reading ------------------------------------------------------------------------------------------------
 
 _M = TypeVar("_M", bound=BaseModel)

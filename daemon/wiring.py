@@ -32,6 +32,7 @@ from daemon.policy_release import (
 from daemon.reach import nightly
 from daemon.render import Renderer
 from daemon.rules import Rules
+from daemon.second_look import failed_trials
 from daemon.sender import Sender, WayOut
 from daemon.source.database import DatabaseSource
 from daemon.store import Store
@@ -64,7 +65,7 @@ T = TypeVar("T")
 
 
 def open_node(
-    configuration: Configuration, clock: Clock, *, node_name: str | None = None, run_trials: Trials = no_trials
+    configuration: Configuration, clock: Clock, *, node_name: str | None = None, run_trials: Trials = failed_trials
 ) -> Node:
     """Open the store and the source, follow the policies in force and register as a worker. Blocking.
 

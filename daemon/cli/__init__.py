@@ -85,6 +85,19 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "经真实通道发一条测试消息",
         "send a test message through a real channel",
     ),
+    "policy": (
+        "daemon.cli.policy",
+        "policy",
+        "策略的版本：比较、核准、启用、撤回、迁移案件",
+        "versions of the policies: compare, approve, activate, withdraw, migrate cases",
+    ),
+    "reload": (
+        "daemon.cli.reload",
+        "reload",
+        "让运行中的守护进程重新读取配置",
+        "let the running daemons read their configuration again",
+    ),
+    "dark": ("daemon.cli.dark", "dark", "试运行期间本会发出什么", "what a dark launch would have sent"),
     "migrate": (
         "daemon.cli.migrate",
         "migrate",

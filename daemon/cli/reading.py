@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from daemon.cli.output import language, speak
 from daemon.names import Names
-from daemon.settings import Configuration, load
+from daemon.settings import Configuration, load, store_url
 from daemon.store import Store
 from daemon.store.values import DeliveryState
 from daemon.story import Story
@@ -80,6 +80,16 @@ def desk(config_path: str) -> Generator[Desk, None, None]:
     store = Store(configuration.settings.store.url)
     try:
         yield Desk(configuration, store)
+    finally:
+        store.close()
+
+
+@contextmanager
+def desk_of_store(config_path: str) -> Generator[Store, None, None]:
+    """Open only the store: works whatever is wrong in the policies. Raises as `desk` does."""
+    store = Store(store_url(Path(config_path)))
+    try:
+        yield store
     finally:
         store.close()
 
