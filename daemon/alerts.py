@@ -13,10 +13,9 @@ from policies.model import Notice, Why
 from policies.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import date, datetime, tzinfo
 
-    from daemon.store.values import Conflict
     from policies.calendar import Calendar
     from policies.model import Directory
     from policies.text import Language
@@ -169,11 +168,11 @@ def first_handlers_disputed(count: int) -> Trouble:
     )
 
 
-def about_conflicts(conflicts: Sequence[Conflict], zone: tzinfo) -> Iterator[tuple[Trouble, date]]:
-    """What to tell of the conflicts, and the day each belongs to: asked again, the same conflict is told once."""
+def about_conflicts(conflicts: Iterable[tuple[str, datetime]], zone: tzinfo) -> Iterator[tuple[Trouble, date]]:
+    """What to tell of the conflicts (case, when recorded), and the day of each: asked again, the same is told once."""
     by_day: dict[date, list[str]] = {}
-    for one in conflicts:
-        by_day.setdefault(one.recorded_at.astimezone(zone).date(), []).append(one.case_key)
+    for case_key, at in conflicts:
+        by_day.setdefault(at.astimezone(zone).date(), []).append(case_key)
     for day, keys in by_day.items():
         cases = list(dict.fromkeys(keys))
         for key in cases[:CASES_A_DAY]:

@@ -19,14 +19,10 @@ from daemon import telemetry
 from daemon.counted import NOTICED, Before, Counting
 from daemon.entries import withdrawn
 from daemon.errors import DaemonError, SourceUnavailable
-from daemon.movements import told_of_movements, told_of_repeat
 from daemon.source import BadRow
 from daemon.store.codec import encode_case
-from daemon.store.values import FINAL, CaseChange, DeliveryState, Event, ObligationChange, SetAside, StoredCase
-from policies.evaluate import comes_back, evaluate
-from policies.model import Case, Directory, History, ObligationState, Why
-from policies.noticed import is_noticed, with_noticed
-from policies.obligations import first_handler_of, obligations_of, revise
+from daemon.store.values import FINAL, CaseChange, DeliveryState, Event, SetAside, StoredCase
+from policies.model import Case, Directory, ObligationState, Why
 from policies.text import Text
 
 if TYPE_CHECKING:
@@ -36,8 +32,6 @@ if TYPE_CHECKING:
     from daemon.rules import Rules
     from daemon.source import Source
     from daemon.store import Store
-    from daemon.store.values import Breach, StoredObligation
-    from policies.model import FirstHandler, Ladder, Limit, Obligation, Policy, PolicySet
 
 log = telemetry.logger(__name__)
 

@@ -298,7 +298,8 @@ class Node:
     def _tell(self, troubles: Sequence[Trouble], now: datetime) -> None:
         zone = self.configuration.zone
         today = now.astimezone(zone).date()
-        disputed = alerts.about_conflicts(self.store.first_handler_conflicts(now - CONFLICTS_TOLD), zone)
+        conflicts = self.store.first_handler_conflicts(now - CONFLICTS_TOLD)
+        disputed = alerts.about_conflicts([(one.case_key, one.recorded_at) for one in conflicts], zone)
         language = self.configuration.settings.language
         for trouble, day in (*((one, today) for one in troubles), *disputed):
             notices = alerts.notices_about(
