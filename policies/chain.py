@@ -18,22 +18,38 @@ administrator is found, the answer is nobody, with the reason.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from policies.model import Reason, Why
 from policies.same import Same
-from policies.substitutes import stand_in
+from policies.seats import (
+    ADMINISTRATOR,
+    FIRST_HANDLER,
+    HANDLER,
+    PERSONAL,
+    ROLE_TITLES,
+    Question,
+    Seat,
+    Taken,
+    is_away,
+    nobody_yet,
+    problem_with,
+    role_title,
+    seats_on,
+    seats_with,
+    sits,
+    taken_by,
+    vacant,
+    way_for,
+)
 from policies.text import Text
-from policies.ways import LEG_TITLES, Way, legs_of, on_leg, split_leg, units_upward, way_of
-from policies.wording import both
+from policies.ways import legs_of, on_leg, split_leg, units_upward
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
-    from policies.model import Case, Directory, FirstHandler, Policy, Post
-    from policies.substitutes import StandIn
+    from policies.model import Case, Directory, FirstHandler, Policy
 
 __all__ = [
     "ADMINISTRATOR",
@@ -55,32 +71,6 @@ __all__ = [
     "units_upward",
 ]
 
-FIRST_HANDLER = "first_handler"
-HANDLER = "handler"
-ADMINISTRATOR = "administrator"
-PERSONAL = frozenset({FIRST_HANDLER, HANDLER})
-
-ROLE_TITLES: Mapping[str, Text] = {
-    FIRST_HANDLER: Text("首办责任人", "first handler"),
-    HANDLER: Text("承办人", "handler"),
-    "section_head": Text("科室负责人", "section head"),
-    "deputy_leader": Text("分管领导", "deputy leader"),
-    "principal": Text("主要负责人", "principal"),
-    "inspector": Text("督查专员", "inspector"),
-    ADMINISTRATOR: Text("系统管理员", "administrator"),
-}
-
-
-def role_title(role: str) -> Text:
-    """What the role is called in sentences; a role of the office's own is called by its name.
-
-    `principal@territorial` is 属地主要负责人.
-    """
-    name, leg = split_leg(role)
-    title = ROLE_TITLES.get(name) or both(name)
-    of_leg = LEG_TITLES.get(leg or "")
-    return title if of_leg is None else Text(f"{of_leg.zh}{title.zh}", f"{of_leg.en} {title.en}")
-
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
@@ -99,19 +89,6 @@ class Resolution:
     needs_release: bool = False
     meant: str = ""
     stands_in_for: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """A place where somebody could sit: the role, the unit, and who sits there (None: nobody).
-
-    `beyond` marks the seats of units above the one where the policy's `release_above` was found.
-    """
-
-    role: str
-    unit: str | None
-    person: str | None
-    beyond: bool = False
 
 
 def resolve(
@@ -143,7 +120,7 @@ def resolve_any(
     A role without a leg of its own goes up the first leg of its policy. `unit` is where the way up begins instead of
     the case's present unit: for the clock of an earlier holder.
     """
-    return _on_leg(_Question(role, policy, case, first_handler, directory, now, kinds, unit), legs_of(role, policy)[0])
+    return _on_leg(Question(role, policy, case, first_handler, directory, now, kinds, unit), legs_of(role, policy)[0])
 
 
 def resolve_all(
@@ -162,7 +139,7 @@ def resolve_all(
     found on the others have it; if none does, the only resolution is nobody. The first handler, the handler and the
     administrators are the same on every leg.
     """
-    question = _Question(role, policy, case, first_handler, directory, now, kinds, unit)
+    question = Question(role, policy, case, first_handler, directory, now, kinds, unit)
     legs = legs_of(role, policy)
     if split_leg(role)[0] in {*PERSONAL, ADMINISTRATOR}:
         legs = legs[:1]
@@ -189,17 +166,17 @@ def next_upward(
     unit: str | None = None,
 ) -> Resolution:
     """Who is next above that person in that role: for a message that could not be delivered to him."""
-    question = _Question(role, policy, case, first_handler, directory, now, kinds, unit)
-    seats = _seats_with(person, question)
+    question = Question(role, policy, case, first_handler, directory, now, kinds, unit)
+    seats = seats_with(person, question)
     name, leg = split_leg(role)
     below = max(
-        (i for i, seat in enumerate(seats) if split_leg(seat.role)[0] == name and _sits(person, seat, question)),
+        (i for i, seat in enumerate(seats) if split_leg(seat.role)[0] == name and sits(person, seat, question)),
         default=-1,
     )
     reasons: list[Reason] = []
-    was_last_resort = name == ADMINISTRATOR and _is_away(person, question)  # so all the seats were tried before him
+    was_last_resort = name == ADMINISTRATOR and is_away(person, question)  # so all the seats were tried before him
     for seat in () if was_last_resort else seats[below + 1 :]:
-        taken = _taken_by(seat, question)
+        taken = taken_by(seat, question)
         if taken.person == person:
             continue
         reasons.extend(taken.reasons)
@@ -222,8 +199,8 @@ def seats_upward(
     unit: str | None = None,
 ) -> Iterator[Seat]:
     """Every seat to be asked for that role, from the one meant up to the last administrator, on its first leg."""
-    question = _Question(role, policy, case, first_handler, directory, now, None, unit)
-    yield from _seats(question, _way(question, legs_of(role, policy)[0]))
+    question = Question(role, policy, case, first_handler, directory, now, None, unit)
+    yield from seats_on(question, way_for(question, legs_of(role, policy)[0]))
 
 
 def rank_of(role: str, policy: Policy) -> int:
@@ -243,61 +220,25 @@ def needs_release(seat: Seat, policy: Policy) -> bool:
 # --- one leg --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """Who is wanted, for which case, on which day."""
-
-    role: str
-    policy: Policy
-    case: Case
-    first_handler: FirstHandler | None
-    directory: Directory
-    now: datetime
-    kinds: Collection[str] | None
-    unit: str | None
-
-    @property
-    def name(self) -> str:
-        """The role without its leg."""
-        return split_leg(self.role)[0]
-
-    @property
-    def start(self) -> str | None:
-        """The unit the functional way begins at: the first handler's own, however far the case went."""
-        if self.name == FIRST_HANDLER and self.first_handler is not None:
-            return self.first_handler.unit
-        return self.unit or self.case.unit
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """Who takes a message for a seat, or why nobody does; `silent`: that is no alarm for the administrators."""
-
-    person: str | None
-    reasons: tuple[Reason, ...] = ()
-    silent: bool = False
-    instead_of: str | None = None
-
-
-def _on_leg(question: _Question, leg: str) -> Resolution:
-    way = _way(question, leg)
+def _on_leg(question: Question, leg: str) -> Resolution:
+    way = way_for(question, leg)
     reasons = [reason for reason in way.told if way.leg != leg and reason is way.told[0]]
     fell: Why | None = None
     recused = False
-    for seat in _seats(question, way):
-        taken = _taken_by(seat, question)
+    for seat in seats_on(question, way):
+        taken = taken_by(seat, question)
         if taken.person is not None:
             name = question.name
             if fell is None and not recused and seat.role != name and name not in PERSONAL:
                 fell = Why.VACANT
-                reasons.append(_vacant(name, question.start, question.now))
+                reasons.append(vacant(name, question.start, question.now))
             reasons.extend(taken.reasons)
             if seat.role == ADMINISTRATOR:
                 reasons.extend(reason for reason in way.told if reason not in reasons)
             return _resolution(seat, taken, question, way.leg, reasons, fell)
         reasons.extend(taken.reasons)
         recused = recused or taken.silent
-        if not taken.silent and not _nobody_yet(seat):
+        if not taken.silent and not nobody_yet(seat):
             fell = fell or taken.reasons[-1].why
     reasons.extend(reason for reason in way.told if reason not in reasons)
     last = _administrator_on_leave(question)
@@ -311,7 +252,7 @@ def _on_leg(question: _Question, leg: str) -> Resolution:
 
 
 def _resolution(
-    seat: Seat, taken: _Taken, question: _Question, leg: str, reasons: Iterable[Reason], fell: Why | None
+    seat: Seat, taken: Taken, question: Question, leg: str, reasons: Iterable[Reason], fell: Why | None
 ) -> Resolution:
     asked, policy = question.role, question.policy
     meant_leg = split_leg(asked)[1] or leg
@@ -338,180 +279,16 @@ def _both_ways(one: Resolution, other: Resolution, policy: Policy) -> Resolution
     return replace(higher, reasons=told, fell=one.fell or other.fell, needs_release=waits)
 
 
-def _administrator_on_leave(question: _Question, after: str | None = None) -> Resolution | None:
+def _administrator_on_leave(question: Question, after: str | None = None) -> Resolution | None:
     """An administrator who is away without a substitute, but can be reached: better than nobody.
 
     `after` is the one who was tried last: whoever comes before him among those on leave was tried already.
     """
-    away = [person for person in question.directory.administrators if _is_away(person, question)]
+    away = [person for person in question.directory.administrators if is_away(person, question)]
     untried = away[away.index(after) + 1 :] if after in away else away
     for person in untried:
         seat = Seat(ADMINISTRATOR, None, person)
-        if person not in question.case.recused and _problem(person, seat, question) is None:
+        if person not in question.case.recused and problem_with(person, seat, question) is None:
             leg = legs_of(question.role, question.policy)[0]
-            return _resolution(seat, _Taken(person), question, leg, (), Why.VACANT)
+            return _resolution(seat, Taken(person), question, leg, (), Why.VACANT)
     return None
-
-
-def _is_away(person: str, question: _Question) -> bool:
-    return stand_in(person, question.directory, question.now).person != person
-
-
-# --- seats ----------------------------------------------------------------------------------------------------
-
-
-def _way(question: _Question, leg: str) -> Way:
-    leg = leg if question.name not in PERSONAL else ""
-    return way_of(leg, question.policy, question.case, question.start, question.directory, question.now)
-
-
-def _seats(question: _Question, way: Way) -> Iterator[Seat]:
-    name, case, first = question.name, question.case, question.first_handler
-    if name == FIRST_HANDLER:
-        yield Seat(name, question.start, first.official if first else case.handler)
-    elif name == HANDLER:
-        yield Seat(name, question.start, case.handler if question.start == case.unit else None)
-    if name != ADMINISTRATOR:
-        yield from _post_seats(_roles_from(name, question.policy), way.units, question)
-    for administrator in question.directory.administrators:
-        yield Seat(ADMINISTRATOR, None, administrator)
-
-
-def _seats_with(person: str, question: _Question) -> list[Seat]:
-    """The seats of the way that person sits on: of the case's, else of the first handler's unit."""
-    leg = legs_of(question.role, question.policy)[0]
-    seats = list(_seats(question, _way(question, leg)))
-    first = question.first_handler
-    if first is None or first.unit == question.start or any(_sits(person, seat, question) for seat in seats):
-        return seats
-    theirs = replace(question, unit=first.unit)
-    other = list(_seats(theirs, _way(theirs, leg)))
-    return other if any(_sits(person, seat, question) for seat in other) else seats
-
-
-def _sits(person: str, seat: Seat, question: _Question) -> bool:
-    """Whether that person sits there, or stands in for the one who does."""
-    if seat.person is None or seat.person == person:
-        return seat.person == person
-    return person in stand_in(seat.person, question.directory, question.now).passed
-
-
-def _roles_from(name: str, policy: Policy) -> tuple[str, ...]:
-    posts = tuple(role for role in policy.chain if role not in PERSONAL)
-    if name in PERSONAL:
-        return posts
-    return posts[posts.index(name) :] if name in posts else (name,)
-
-
-def _post_seats(roles: tuple[str, ...], units: tuple[str, ...], question: _Question) -> Iterator[Seat]:
-    posts = _by_place(Same(question.directory.posts))
-    leader = question.policy.release_above
-    beyond = False
-    for place in units:
-        for role in roles:
-            there = posts.get((place, role), ())
-            held = [post for post in there if _valid(post, question.now)]
-            if there and not held:
-                yield Seat(role, place, None, beyond)
-            for post in held:
-                yield Seat(role, place, post.official, beyond)
-        beyond = beyond or (leader is not None and (place, leader) in posts)
-
-
-def _valid(post: Post, now: datetime) -> bool:
-    return (post.from_at is None or post.from_at <= now) and (post.to_at is None or now < post.to_at)
-
-
-# --- who takes a message for a seat ---------------------------------------------------------------------------
-
-
-def _taken_by(seat: Seat, question: _Question) -> _Taken:
-    if seat.person is None:
-        return _Taken(None, (_vacant(seat.role, seat.unit, question.now),))
-    if seat.person in question.case.recused:
-        return _Taken(None, (_recused(seat.role, seat.person, question.now),), silent=True)
-    acting = stand_in(seat.person, question.directory, question.now)
-    if acting.person is None:
-        return _Taken(None, (_away(seat, acting, question.now),))
-    stood_in = () if acting.person == seat.person else (_delegated(seat, acting, question.now),)
-    if acting.person in question.case.recused:
-        return _Taken(None, (*stood_in, _recused(seat.role, acting.person, question.now)), silent=True)
-    problem = _problem(acting.person, seat, question)
-    if problem is not None:
-        return _Taken(None, (*stood_in, problem))
-    return _Taken(acting.person, stood_in, instead_of=seat.person if stood_in else None)
-
-
-def _problem(person: str, seat: Seat, question: _Question) -> Reason | None:
-    """Why that person cannot be told; None if he can."""
-    official = question.directory.officials.get(person)
-    title, now, kinds = role_title(seat.role), question.now, question.kinds
-    if official is None or not official.active:
-        zh, en = f"{title.zh} {person} 已不在岗。", f"The {title.en} {person} is no longer in office."
-        return Reason(Why.VACANT, Text(zh, en), at=now, person=person)
-    if any(official.addresses.get(kind) for kind in (official.addresses if kinds is None else kinds)):
-        return None
-    wanted = "、".join(kinds or ()) or "-"
-    zh = f"{title.zh} {person} 没有登记可用的号码或邮箱（{wanted}）。"
-    en = f"The {title.en} {person} has no address of the kind wanted ({wanted})."
-    return Reason(Why.UNREACHABLE, Text(zh, en), at=now, person=person)
-
-
-def _vacant(role: str, unit: str | None, now: datetime) -> Reason:
-    title = role_title(role)
-    if role in PERSONAL:
-        zh, en = (
-            f"尚未登记{title.zh}，通知单位负责人。",
-            f"No {title.en} is recorded yet: the head of the unit is told.",
-        )
-        return Reason(Why.VACANT, Text(zh, en), at=now)
-    zh = f"单位 {unit or '（未登记）'} 的{title.zh}空缺，转报上一级。"
-    en = f"Nobody is {title.en} of unit {unit or '(not recorded)'}: the next one up is told."
-    return Reason(Why.VACANT, Text(zh, en), at=now)
-
-
-def _recused(role: str, person: str, now: datetime) -> Reason:
-    title = role_title(role)
-    zh, en = f"{title.zh} {person} 回避，转报上一级。", f"The {title.en} {person} is recused: the next one up is told."
-    return Reason(Why.RECUSED, Text(zh, en), at=now, person=person)
-
-
-def _away(seat: Seat, acting: StandIn, now: datetime) -> Reason:
-    title, document = role_title(seat.role), _document(acting)
-    zh = f"{title.zh} {seat.person} 不在岗{document.zh}，无人代理，转报上一级。"
-    en = f"The {title.en} {seat.person} is away{document.en} and nobody stands in: the next one up is told."
-    return Reason(Why.VACANT, Text(zh, en), at=now, person=seat.person)
-
-
-def _delegated(seat: Seat, acting: StandIn, now: datetime) -> Reason:
-    title, document = role_title(seat.role), _document(acting)
-    zh = f"{title.zh} {seat.person} 不在岗，由 {acting.person} 代理{document.zh}。"
-    en = f"The {title.en} {seat.person} is away: {acting.person} stands in{document.en}."
-    return Reason(Why.DELEGATED, Text(zh, en), at=now, person=acting.person)
-
-
-def _document(acting: StandIn) -> Text:
-    papers = [absence.document for absence in acting.absences if absence.document]
-    return Text(f"（{'、'.join(papers)}）", f" ({', '.join(papers)})") if papers else Text("", "")
-
-
-def _nobody_yet(seat: Seat) -> bool:
-    """A case nobody has been given yet is no vacant post: the head of the unit is the right one to tell."""
-    return seat.role in PERSONAL and seat.person is None
-
-
-# --- an index of the posts, kept as long as the same reading of the directory is in use ------------------------
-
-
-@lru_cache(maxsize=4)
-def _by_place(posts: Same[tuple[Post, ...]]) -> Mapping[tuple[str, str], tuple[Post, ...]]:
-    """The posts by unit and role; of several holders the one who came last is first, then by key."""
-    found: dict[tuple[str, str], list[Post]] = {}
-    for post in posts.value:
-        found.setdefault((post.unit, post.role), []).append(post)
-    return {place: tuple(sorted(there, key=_seniority)) for place, there in found.items()}
-
-
-def _seniority(post: Post) -> tuple[bool, float, str]:
-    since = post.from_at
-    return (since is None, 0.0 if since is None else -since.timestamp(), post.official)

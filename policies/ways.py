@@ -5,7 +5,7 @@ A role may be bound to one of them (`principal@territorial`); a plain role goes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ class Way:
     told: tuple[Reason, ...] = ()
 
 
+@lru_cache(maxsize=256)
 def split_leg(role: str) -> tuple[str, str | None]:
     """`principal@territorial` as role and leg; a plain role has no leg of its own."""
     name, _, leg = role.partition(BOUND_BY)
@@ -58,28 +59,24 @@ def on_leg(name: str, leg: str, asked: str, policy: Policy) -> str:
 
 def units_upward(unit: str | None, directory: Directory, leg: str = FUNCTIONAL) -> tuple[str, ...]:
     """The unit and all above it on that leg; a unit that comes up twice ends the way."""
-    way: list[str] = []
-    while unit is not None and unit not in way:
-        way.append(unit)
-        unit = _above(directory.units[unit], leg) if unit in directory.units else None
-    return tuple(way)
+    return _climb(unit, directory, leg)[0]
 
 
 def way_of(leg: str, policy: Policy, case: Case, unit: str | None, directory: Directory, now: datetime) -> Way:
     """The way a case goes up on a leg: the functional one begins at `unit`, the territorial one at its place.
 
-    Where no unit answers for the place, the functional way is taken and that is told.
+    Where no unit answers for the place, the functional way is taken and that is told. A circle among the units is told
+    too.
     """
-    if leg != TERRITORIAL:
-        way = units_upward(unit, directory)
-        return Way(FUNCTIONAL, way, loop_in(way, directory, FUNCTIONAL, now))
-    place = _as_code(case.fields.get(policy.place))
-    local = unit_for_place(place, directory)
-    if local is None:
-        way = units_upward(unit, directory)
-        return Way(FUNCTIONAL, way, (_no_such_place(place, now), *loop_in(way, directory, FUNCTIONAL, now)))
-    way = units_upward(local, directory, TERRITORIAL)
-    return Way(TERRITORIAL, way, loop_in(way, directory, TERRITORIAL, now))
+    told: tuple[Reason, ...] = ()
+    if leg == TERRITORIAL:
+        place = _as_code(case.fields.get(policy.place))
+        local = unit_for_place(place, directory)
+        if local is not None:
+            return _way(TERRITORIAL, local, directory, now)
+        told = (_no_such_place(place, now),)
+    way = _way(FUNCTIONAL, unit, directory, now)
+    return replace(way, told=(*told, *way.told)) if told else way
 
 
 def unit_for_place(place: str | None, directory: Directory) -> str | None:
@@ -97,13 +94,33 @@ def unit_for_place(place: str | None, directory: Directory) -> str | None:
     return next(within, None)
 
 
-def loop_in(way: tuple[str, ...], directory: Directory, leg: str, now: datetime) -> tuple[Reason, ...]:
-    """The finding that the units above go round in a circle; empty if they do not."""
-    top = directory.units.get(way[-1]) if way else None
-    if top is None or _above(top, leg) not in way:
-        return ()
-    zh, en = f"单位 {top.key} 的上级关系成环。", f"The units above {top.key} form a loop."
-    return (Reason(Why.FINDING, Text(zh, en), at=now),)
+def _way(leg: str, unit: str | None, directory: Directory, now: datetime) -> Way:
+    units, is_circle = _climb(unit, directory, leg)
+    if not is_circle:
+        return Way(leg, units)
+    top = units[-1]
+    text = Text(f"单位 {top} 的上级关系成环。", f"The units above {top} form a loop.")
+    return Way(leg, units, (Reason(Why.FINDING, text, at=now),))
+
+
+def _climb(unit: str | None, directory: Directory, leg: str) -> tuple[tuple[str, ...], bool]:
+    """The units upward, and whether they go round in a circle; remembered for one reading of the directory."""
+    known = _climbs(Same(directory.units))
+    if (unit, leg) not in known:
+        way: list[str] = []
+        above = unit
+        while above is not None and above not in way:
+            way.append(above)
+            above = _above(directory.units[above], leg) if above in directory.units else None
+        known[unit, leg] = (tuple(way), above is not None)
+    return known[unit, leg]
+
+
+@lru_cache(maxsize=4)
+def _climbs(units: Same[Mapping[str, OfficeUnit]]) -> dict[tuple[str | None, str], tuple[tuple[str, ...], bool]]:
+    """What was found out about these units so far."""
+    del units
+    return {}
 
 
 def _above(unit: OfficeUnit, leg: str) -> str | None:
