@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import time
 from typing import TYPE_CHECKING
 
+from policies.calendar import CountError
 from policies.model import Reason, Why
 from policies.text import Text
 
@@ -32,8 +33,11 @@ def instants_of(name: str, case: Case) -> tuple[datetime, ...]:
 
 def end_of_bare_day(at: datetime, calendar: Calendar) -> datetime:
     """The end of the day for an instant at midnight on the office's clock: that is a day without a time."""
-    day = calendar.local_day(at)
-    return calendar.end_of(day) if at == calendar.instant(day, time()) else at
+    try:
+        day = calendar.local_day(at)
+        return calendar.end_of(day) if at == calendar.instant(day, time()) else at
+    except CountError:
+        return at  # the first or last day of all calendars
 
 
 def finding(place: str, at: datetime, zh: str, en: str) -> Reason:

@@ -189,32 +189,41 @@ class _Question:
 
 
 def _counted(asked: _Question) -> tuple[list[_Result], list[Reason]]:
+    """All clocks of the limit. What cannot be counted is a finding, and the other clocks go on."""
+    found: list[_Result] = []
+    try:
+        clocks, findings = _clocks(asked)
+    except (CountError, OverflowError) as error:
+        return [], [_uncountable(asked, error)]
+    for clock in clocks:
+        try:
+            terms = _terms(asked.policy, asked.limit, asked.case, asked.calendar, asked.place, asked.now, clock)
+            findings.extend(terms.findings)
+            results, told = _once(asked, clock, terms) if asked.limit.recur is None else _again(asked, clock, terms)
+        except (CountError, OverflowError) as error:
+            findings.append(_uncountable(asked, error))
+        else:
+            found.extend(results)
+            findings.extend(told)
+    return found, findings
+
+
+def _clocks(asked: _Question) -> tuple[Sequence[Clock], list[Reason]]:
     limit, case = asked.limit, asked.case
     if limit.per_holder and not all(is_link(name) for name in limit.start):
         clocks = clocks_of_holders(limit, case, asked.linked, asked.calendar, asked.now, asked.before)
         findings = future_movements(case, asked.place, asked.now)
-    else:
-        clock = clock_of(limit, case, asked.linked)
-        clocks, findings = ([] if clock is None else [clock]), []
-    if not clocks:
-        return [], [*findings, *_missing_start(asked)]
-    found: list[_Result] = []
-    for clock in clocks:
-        terms = _terms(asked.policy, limit, case, asked.calendar, asked.place, asked.now, clock)
-        findings.extend(terms.findings)
-        try:
-            results, told = _once(asked, clock, terms) if limit.recur is None else _again(asked, clock, terms)
-        except CountError as error:
-            zh, en = error.message.zh, error.message.en
-            told = [
-                finding(
-                    asked.place, asked.now, f"“{limit.title}”无法计算：{zh}", f"'{limit.id}' cannot be counted: {en}"
-                )
-            ]
-            results = []
-        found.extend(results)
-        findings.extend(told)
-    return found, findings
+        return clocks, findings if clocks else [*findings, *_missing_start(asked)]
+    clock = clock_of(limit, case, asked.linked)
+    return ((), _missing_start(asked)) if clock is None else ((clock,), [])
+
+
+def _uncountable(asked: _Question, error: CountError | OverflowError) -> Reason:
+    title, name = asked.limit.title, asked.limit.id
+    zh, en = (
+        (error.message.zh, error.message.en) if isinstance(error, CountError) else ("超出日历", "beyond all calendars")
+    )
+    return finding(asked.place, asked.now, f"“{title}”无法计算：{zh}", f"'{name}' cannot be counted: {en}")
 
 
 def _terms(

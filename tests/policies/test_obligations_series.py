@@ -196,7 +196,7 @@ def test_linked_limit_begins_where_the_other_is_due_and_moves_with_it() -> None:
 
 
 def test_links_go_on_over_several_limits_and_prefer_what_is_written_first() -> None:
-    """check follows feedback, which follows finish; a milestone written behind is the fallback."""
+    """The check follows feedback, which follows finish; a milestone written behind is the fallback."""
     last = limit(id="last", start=("check.due", "accepted_at"), done=("x_at",), platform_due=())
     accepted = case(milestones={"accepted_at": at("2026-08-03 10:00")})
     found = {one.limit: one for one in seen(accepted, "2026-09-01 10:00", last, DUE_FIRST, finish(platform_due=()))}
