@@ -160,20 +160,22 @@ def play(
     folder: Path,
     progress: Callable[[int], None] = lambda _: None,
     processes: int | None = None,
+    page: int = SMALL_PAGE,
 ) -> Played:
     """Play these cases; `progress` is told how many more are done. The lines lie in `folder` until it is removed.
 
+    `processes` None: as many as there are cores, if there is enough to do; a file holds `page` cases or more.
     Raises DaemonError.
     """
-    workers = processes or os.cpu_count() or 1
-    size = max(SMALL_PAGE, -(-len(keys) // FILES))
-    pages = [(page, folder / f"{number}.run") for number, page in enumerate(_pages(keys, size))]
+    workers = processes or (1 if len(keys) <= ALONE else os.cpu_count() or 1)
+    size = max(page, -(-len(keys) // FILES))
+    pages = [(some, folder / f"{number}.run") for number, some in enumerate(_pages(keys, size))]
     played = Played()
-    if workers == 1 or len(keys) <= ALONE:
+    if workers == 1:
         player = Player(configuration, reading, wanted)
-        for page, path in pages:
-            played.totals.add(player.play(page, path))
-            progress(len(page))
+        for some, path in pages:
+            played.totals.add(player.play(some, path))
+            progress(len(some))
     else:
         for totals, number in _by_processes(wanted, pages, workers):
             played.totals.add(totals)
