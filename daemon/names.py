@@ -12,6 +12,9 @@ from urllib.parse import unquote
 
 from daemon.render import STEP_TITLES, UNACKNOWLEDGED
 from policies.chain import ROLE_TITLES
+from policies.handing_back import SHIRKING
+from policies.rungs import HANDBACK, RELEASE
+from policies.speaking import RELEASE_WANTED
 from policies.text import Text
 from policies.ways import LEG_TITLES, split_leg
 
@@ -231,7 +234,7 @@ class Names:
         """A step in words: `urge#2` is the second return of the step `urge`."""
         step, _, returned = rung.partition("#")
         base, _, rest = step.partition(".")
-        say = UNACKNOWLEDGED if rest == UNACKNOWLEDGED else self._says.get((policy, limit, base), base)
+        say = _DERIVED.get(rest) or _DERIVED.get(base) or self._says.get((policy, limit, base), base)
         title = self.word(STEP_TITLES, say) if say in STEP_TITLES else self.word(STEP_TITLES, base)
         if not returned.isdigit() or returned == "0":
             return title
@@ -316,3 +319,7 @@ def _is(beginning: str, code: str) -> bool:
     if beginning in SAYS_ALL:
         return code == beginning
     return code.startswith(beginning) and _CODE.fullmatch(code) is not None
+
+
+# steps no policy writes, by the part of their id that tells them apart -> what they say
+_DERIVED = {UNACKNOWLEDGED: UNACKNOWLEDGED, RELEASE: RELEASE_WANTED, HANDBACK: SHIRKING}

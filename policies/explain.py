@@ -9,6 +9,7 @@ from policies.duration import format_duration
 from policies.lights import light_word
 from policies.model import ObligationState, Why
 from policies.rungs import timeline
+from policies.sentences import condition_text
 from policies.text import Text
 from policies.wording import instant_of
 
@@ -155,6 +156,11 @@ def _rung_sentence(rung: Rung, calendar: Calendar, now: datetime) -> Text:
     if cc:
         zh += f"，抄送{'、'.join(role_title(role).zh for role in cc)}"
         en += f", copy to {', '.join(role_title(role).en for role in cc)}"
+    for words, conditions in ((Text("，限", ", when "), step.when), (Text("，除非", ", unless "), step.unless)):
+        if conditions:
+            said = [condition_text(condition) for condition in conditions]
+            joined = Text("、".join(one.zh for one in said), "; ".join(one.en for one in said))
+            zh, en = f"{zh}{words.zh}{joined.zh}", f"{en}{words.en}{joined.en}"
     return Text(f"{zh}。", f"{en}.")
 
 
@@ -162,7 +168,7 @@ def plan_sentences(plan: Plan, calendar: Calendar) -> tuple[Text, ...]:
     """What is decided now: the light, who is told, every reason, and when it is looked at again."""
     light = light_word(plan.light)
     sentences = [Text(f"当前{light.zh}。", f"The light is {light.en}.")]
-    sentences += [_notice_sentence(notice) for notice in plan.notices]
+    sentences += [_notice_sentence(notice, calendar) for notice in plan.notices]
     sentences += [reason_sentence(reason, calendar) for reason in plan.reasons]
     if plan.next_check_at is None:
         sentences.append(Text("不再自动检查，除非案件有变化。", "Not looked at again unless the case changes."))
@@ -172,7 +178,7 @@ def plan_sentences(plan: Plan, calendar: Calendar) -> tuple[Text, ...]:
     return tuple(sentences)
 
 
-def _notice_sentence(notice: Notice) -> Text:
+def _notice_sentence(notice: Notice, calendar: Calendar) -> Text:
     title = role_title(notice.role)
     zh = f"通知{title.zh} {notice.person}（{notice.channel}，{notice.say}）"
     en = f"{notice.channel} '{notice.say}' to the {title.en} {notice.person}"
@@ -180,4 +186,13 @@ def _notice_sentence(notice: Notice) -> Text:
         zh, en = f"抄送：{zh}", f"copy: {en}"
     if notice.missed:
         zh, en = f"{zh}，含错过的 {len(notice.missed)} 个梯级", f"{en}, for {len(notice.missed)} missed step(s)"
+    if notice.instead:
+        zh, en = f"{zh}，不成则改用 {'、'.join(notice.instead)}", f"{en}, else by {', '.join(notice.instead)}"
+    if notice.hold_until is not None:
+        at = instant_of(notice.hold_until, calendar)
+        zh, en = f"{zh}，{at} 再发（免打扰）", f"{en}, held until {at} (quiet hours)"
+    if notice.release:
+        zh, en = f"{zh}，待人工核发", f"{en}, waits for a human's release"
+    if notice.dark:
+        zh, en = f"{zh}，试运行不发送", f"{en}, not sent: the policy is dark"
     return Text(f"{zh}。", f"{en}.")

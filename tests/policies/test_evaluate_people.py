@@ -228,6 +228,14 @@ def test_what_goes_above_the_leader_waits_and_the_inspector_is_told_at_once() ->
     assert len({notice.key for notice in plan.notices}) == 3
 
 
+def test_two_roles_that_both_wait_are_one_notice_that_waits() -> None:
+    """Who stands above the leader in both of his roles still gets nothing before it is released."""
+    people = replace(tall(), posts=(*POSTS, Post("Z", "mayor_role", "mayor"), Post("Z", "watcher", "mayor")))
+    rules = replace(UPWARD, ladders=with_steps(step("x", "start", "mayor_role", "watcher")).ladders)
+    plan = decide(START, rules=rules, people=people)
+    assert [(n.person, n.release) for n in plan.notices if n.step == "x"] == [("mayor", True)]
+
+
 def test_administrator_is_asked_where_there_is_no_inspector() -> None:
     """Somebody is always asked, and never one who would need a release himself."""
     people = replace(tall(), posts=(*POSTS[:-1], Post("Z", "mayor_role", "mayor"), Post("Z", "inspector", "mayor")))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import time
+
 import pytest
 
 from policies.explain import (
@@ -13,7 +16,7 @@ from policies.explain import (
     state_word,
     why_word,
 )
-from policies.model import ObligationState, Reason, Why
+from policies.model import Condition, ObligationState, QuietHours, Reason, Via, Why
 from policies.obligations import count_terms, terms_of
 from policies.text import Text
 from support.invented_office import (
@@ -28,6 +31,8 @@ from support.invented_office import (
     limit,
     obligation,
     policy,
+    step,
+    with_steps,
 )
 
 NOW = at("2026-09-28 09:00")
@@ -105,3 +110,39 @@ def test_reason_without_step_or_instant() -> None:
     """A reason about the whole case needs no place."""
     reason = Reason(Why.FINDING, Text("要看一看。", "Look at it."))
     assert reason_sentence(reason, CHINA) == Text("【需人工核查】要看一看。", "[to be looked at] Look at it.")
+
+
+def test_plan_says_what_is_out_of_the_ordinary_about_a_notice() -> None:
+    """Waiting for the morning, the next channel, a release, a dark policy: each stands behind the notice."""
+    rules = policy(
+        quiet=QuietHours(time(22), time(7, 30)), dark=True, via=Via(("sms", "email"), in_order=True), release_above=None
+    )
+    plan = decide(at("2026-09-16 23:00"), rules=rules)
+    (notice,) = plan.notices
+    sentences = plan_sentences(replace(plan, notices=(replace(notice, release=True),)), CHINA)
+    assert sentences[1].zh == (
+        "通知首办责任人 clerk（sms，assigned），不成则改用 email，2026-09-17 07:30 再发（免打扰），待人工核发，"
+        "试运行不发送。"
+    )
+    assert sentences[1].en.endswith(
+        "else by email, held until 2026-09-17 07:30 (quiet hours), waits for a human's release, "
+        "not sent: the policy is dark."
+    )
+
+
+def test_ladder_says_under_which_conditions_a_step_speaks() -> None:
+    """Whoever reads the ladder sees what keeps a step silent."""
+    one = step(
+        "x",
+        "start",
+        "handler",
+        when=(Condition("handbacks", at_least=2), Condition("light", ("red", "orange"), negate=True)),
+        unless=(Condition("acted", (True,)), Condition("days_left", at_least=1, at_most=3, negate=True)),
+    )
+    (sentence,) = ladder_sentences(with_steps(one).ladders["standard"], obligation(), case(), CHINA, NOW)
+    assert sentence.zh.endswith(
+        "承办人，限申请退回次数 ≥ 2、灯色 ≠ 红灯或橙灯，除非已办理 = 是、非（剩余工作日 ≥ 1，≤ 3）。"
+    )
+    assert sentence.en.endswith(
+        "handler, when hand-backs ≥ 2; light ≠ red or orange, unless acted = yes; not (working days left ≥ 1, ≤ 3)."
+    )
