@@ -195,7 +195,7 @@ def test_the_policies_of_the_guide_are_right(guide: str, tmp_path: Path) -> None
     """Every example an administrator may copy from the manual can be used as it stands."""
     text = (REPOSITORY / "docs" / guide).read_text("utf-8")
     blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     source = SOURCE.replace("litigation: sfssbz}", "litigation: sfssbz, level: jb, area: dq}")
     bad_config.assemble(bad_config.CORPUS / "good", tmp_path / "office")
     (tmp_path / "office" / "source.yaml").write_text(source, "utf-8")
