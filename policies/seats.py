@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ FIRST_HANDLER = "first_handler"
 HANDLER = "handler"
 ADMINISTRATOR = "administrator"
 PERSONAL = frozenset({FIRST_HANDLER, HANDLER})
+ON_NO_LEG = PERSONAL | {ADMINISTRATOR}
 
 ROLE_TITLES: Mapping[str, Text] = {
     FIRST_HANDLER: Text("首办责任人", "first handler"),
@@ -33,6 +34,7 @@ ROLE_TITLES: Mapping[str, Text] = {
     "principal": Text("主要负责人", "principal"),
     "inspector": Text("督查专员", "inspector"),
     ADMINISTRATOR: Text("系统管理员", "administrator"),
+    "restricted": Text("限制知悉人员", "person on the restricted list"),
 }
 
 
@@ -73,17 +75,15 @@ class Question:
     kinds: Collection[str] | None
     unit: str | None
 
-    @property
-    def name(self) -> str:
-        """The role without its leg."""
-        return split_leg(self.role)[0]
+    name: str = field(init=False)  # the role without its leg
+    start: str | None = field(init=False)  # where the functional way begins
 
-    @property
-    def start(self) -> str | None:
-        """The unit the functional way begins at: the first handler's own, however far the case went."""
-        if self.name == FIRST_HANDLER and self.first_handler is not None:
-            return self.first_handler.unit
-        return self.unit or self.case.unit
+    def __post_init__(self) -> None:
+        self.name = split_leg(self.role)[0]
+        first = self.first_handler
+        self.start = self.unit or self.case.unit
+        if self.name == FIRST_HANDLER and first is not None:  # his own unit, however far the case went
+            self.start = first.unit
 
 
 @dataclass(slots=True)
