@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from channels.base import Outcome
-    from policies.model import Notice
 
 ASK_AGAIN = timedelta(seconds=30)  # a delivery in doubt is looked into after this long
 LONGEST_WORD = 200  # characters kept of what a provider calls a message or an error
@@ -62,7 +61,7 @@ def alone(delivery: Delivery) -> Letter:
     return Letter((delivery,))
 
 
-def letters_of(deliveries: Sequence[Delivery], at_least: Callable[[Notice], int]) -> list[Letter]:
+def letters_of(deliveries: Sequence[Delivery], at_least: Callable[[Delivery], int]) -> list[Letter]:
     """Put together what may go together: fresh notices to one person from `at_least` of them on.
 
     What was in a digest that perhaps went out stays in that digest, so that the provider can be asked about it; what
@@ -93,10 +92,10 @@ def _company(one: Delivery) -> tuple[str, ...]:
     return (_FREE, notice.person, notice.channel) if notice.digest else (_ALONE, notice.key)
 
 
-def _gathered(members: Sequence[Delivery], at_least: Callable[[Notice], int]) -> Iterable[Letter]:
+def _gathered(members: Sequence[Delivery], at_least: Callable[[Delivery], int]) -> Iterable[Letter]:
     for begin in range(0, len(members), FULL):
         some = tuple(members[begin : begin + FULL])
-        if len(some) < max(2, min(at_least(one.notice) for one in some)):
+        if len(some) < max(2, min(map(at_least, some))):
             yield from map(alone, some)
         else:
             yield Letter(some, digest_key(one.notice.key for one in some))

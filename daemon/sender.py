@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from daemon.engine import Engine
     from daemon.render import Renderer
     from daemon.store.values import Delivery
-    from policies.model import Notice
 
 log = telemetry.logger(__name__)
 
@@ -294,9 +293,9 @@ class Sender:
             results = [contented(result) for result in results]
         return [await self._after(result) for result in results]
 
-    def _at_least(self, notice: Notice) -> int:
-        """How many notices to one person make a digest, by the policy this one is of."""
-        policy = self.engine.rules.policies.policies.get(notice.policy)
+    def _at_least(self, one: Delivery) -> int:
+        """How many notices to one person make a digest, by the policy this one was decided by."""
+        policy = self.engine.rules.policies_for(one.policy_version).policies.get(one.notice.policy)
         return policy.digest.at_least if policy is not None and policy.digest is not None else 2
 
     def _write(

@@ -1,0 +1,110 @@
+"""From the words of a policy to what arrives: quiet hours, digests, channels in order, releases, dark policies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemon.store.values import DeliveryState
+from support.running_office import CASE, running_office
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.office import Office
+
+HANDLER = "+8613800001000"
+
+
+def policy(*changes: tuple[str, str]) -> Callable[[Office], None]:
+    """Change what the office's policy says."""
+
+    def prepare(office: Office) -> None:
+        for old, new in changes:
+            office.change("policies/office.yaml", old, new)
+
+    return prepare
+
+
+async def test_reminders_of_one_morning_are_one_message(tmp_path: Path, store_url: str) -> None:
+    """Four cases of one handler fall yellow on one morning: one text, one mail; the red ones come singly."""
+    words = ("via: [sms, email]", "via: [sms, email]\ndigest: {lights: [yellow], at_least: 2}")
+    async with running_office(tmp_path, store_url, cases=31, prepare=policy(words)) as world:
+        await world.live_until("2026-09-28 08:00")
+        told = [
+            one for one in await world.live_until("2026-09-28 10:00") if one.to in {HANDLER, "handler0@example.com"}
+        ]
+        assert sorted((one.channel, "4件" in one.text) for one in told) == [("email", True), ("sms", True)]
+        assert {one.clock for one in told} == {"2026-09-28 09:01"}
+        urged = [
+            one for one in await world.live_until("2026-10-09 10:00") if "催办" in one.text and one.channel == "sms"
+        ]
+        assert len([one for one in urged if one.to == "+8613800002000"]) == 4
+
+
+async def test_a_text_without_a_receipt_is_followed_by_a_mail(tmp_path: Path, store_url: str) -> None:
+    """One channel after the other: the text at nine, and half an hour later the mail, to the same person."""
+    words = ("via: [sms, email]", "via: {in_order: [sms, email], wait: 30 分钟}")
+    async with running_office(tmp_path, store_url, prepare=policy(words)) as world:
+        told = await world.live_until("2026-09-16 12:00")
+        assert [(one.clock, one.channel, one.to) for one in told] == [
+            ("2026-09-16 10:00", "sms", HANDLER),
+            ("2026-09-16 10:30", "email", "handler0@example.com"),
+        ]
+
+
+async def test_a_dark_policy_decides_everything_and_sends_nothing(tmp_path: Path, store_url: str) -> None:
+    """Two weeks of a dark policy: all is on record, nothing arrives anywhere."""
+    async with running_office(tmp_path, store_url, prepare=policy(("via:", "dark: true\nvia:"))) as world:
+        assert await world.live_until("2026-10-09 10:00") == []
+        assert {one.state for one in world.deliveries()} == {DeliveryState.DARK}
+        assert {one.notice.say for one in world.deliveries()} == {"assigned", "remind", "today", "urge"}
+
+
+async def test_what_is_decided_at_night_waits_for_the_working_morning(tmp_path: Path, store_url: str) -> None:
+    """A case that arrives at eleven at night is told at half past seven, and not before."""
+    words = ("via: [sms, email]", 'via: [sms]\nquiet_hours: {from: "22:00", to: "07:30"}')
+    night = "2026-09-16 23:00"
+    async with running_office(tmp_path, store_url, now=night, arrived=night, prepare=policy(words)) as world:
+        told = await world.live_until("2026-09-17 12:00")
+        assert [(one.clock, one.to) for one in told] == [("2026-09-17 07:30", HANDLER)]
+
+
+async def test_what_goes_above_the_leader_waits_for_a_human(tmp_path: Path, store_url: str) -> None:
+    """The deputy leader stands above the section head here: nothing for him until somebody lets it go."""
+    words = ("via: [sms, email]", "via: [sms]\nrelease_above: section_head")
+    async with running_office(tmp_path, store_url, prepare=policy(words)) as world:
+        await world.live_until("2026-10-09 08:00")
+        told = await world.live_until("2026-10-09 10:00")
+        assert "+8613800000001" not in {one.to for one in told}
+        (held,) = [one for one in world.deliveries() if one.state is DeliveryState.HELD]
+        world.store.release([held.notice.key], "张主任", "已阅", world.clock.now())
+        assert [one.to for one in await world.work()] == ["+8613800000001"]
+        assert world.story()[-2:] == ["released", "sent"]
+
+
+async def test_a_held_notice_dies_with_its_case(tmp_path: Path, store_url: str) -> None:
+    """Released after the case was done: it does not go out, because it is checked once more."""
+    words = ("via: [sms, email]", "via: [sms]\nrelease_above: section_head")
+    async with running_office(tmp_path, store_url, prepare=policy(words)) as world:
+        await world.live_until("2026-10-09 10:00")
+        (held,) = [one for one in world.deliveries() if one.state is DeliveryState.HELD]
+        world.update("notified = '2026-10-09 09:30:00'", CASE)
+        world.store.release([held.notice.key], "张主任", "已阅", world.clock.now())
+        assert await world.work() == []
+        states = {one.notice.key: one.state for one in world.deliveries()}
+        assert states[held.notice.key] is DeliveryState.CANCELLED
+
+
+async def test_an_acknowledgement_by_telephone_spares_the_head_of_the_section(tmp_path: Path, store_url: str) -> None:
+    """The case is not signed for in the shared database, but he said so by telephone: nobody above him is told."""
+    words = (
+        "say: assigned}",
+        "say: assigned, acknowledge: {within: 4 工作小时, else: section_head}}",
+    )
+    async with running_office(tmp_path, store_url, prepare=policy(words)) as world:
+        await world.live_until("2026-09-16 10:30")
+        assert (
+            world.store.acknowledge(CASE, "h0", world.clock.now(), "phone", world.clock.now()).value == "acknowledged"
+        )
+        assert await world.live_until("2026-09-20 12:00") == []
