@@ -26,6 +26,8 @@ from policies.seats import (
     ADMINISTRATOR,
     FIRST_HANDLER,
     HANDLER,
+    NEVER_ABOVE,
+    ON_NO_LEG,
     PERSONAL,
     ROLE_TITLES,
     Question,
@@ -141,7 +143,7 @@ def resolve_all(
     """
     question = Question(role, policy, case, first_handler, directory, now, kinds, unit)
     legs = legs_of(role, policy)
-    if split_leg(role)[0] in {*PERSONAL, ADMINISTRATOR}:
+    if split_leg(role)[0] in ON_NO_LEG:
         legs = legs[:1]
     found: dict[str | None, Resolution] = {}
     for one in (_on_leg(question, leg) for leg in legs):
@@ -210,8 +212,11 @@ def rank_of(role: str, policy: Policy) -> int:
 
 
 def needs_release(seat: Seat, policy: Policy) -> bool:
-    """Whether a message to that seat waits for a human: it stands above the leader the policy names."""
-    if policy.release_above is None or seat.role == ADMINISTRATOR:
+    """Whether a message to that seat waits for a human: it stands above the leader the policy names.
+
+    Those who handle the case, the inspector who watches over it and the administrators never do.
+    """
+    if policy.release_above is None or seat.role in NEVER_ABOVE:
         return False
     leader = rank_of(policy.release_above, policy)
     return seat.beyond or (leader >= 0 and rank_of(seat.role, policy) > leader)
@@ -258,7 +263,7 @@ def _resolution(
     meant_leg = split_leg(asked)[1] or leg
 
     def written(name: str, of_leg: str) -> str:
-        return name if name in {*PERSONAL, ADMINISTRATOR} else on_leg(name, of_leg, asked, policy)
+        return name if name in ON_NO_LEG else on_leg(name, of_leg, asked, policy)
 
     return Resolution(
         taken.person,

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 FIRST_HANDLER = "first_handler"
 HANDLER = "handler"
 ADMINISTRATOR = "administrator"
+INSPECTOR = "inspector"
 PERSONAL = frozenset({FIRST_HANDLER, HANDLER})
 ON_NO_LEG = PERSONAL | {ADMINISTRATOR}
+NEVER_ABOVE = ON_NO_LEG | {INSPECTOR}  # 督查专员 supervises from beside the chain, wherever he sits
 
 ROLE_TITLES: Mapping[str, Text] = {
     FIRST_HANDLER: Text("首办责任人", "first handler"),
@@ -32,7 +34,7 @@ ROLE_TITLES: Mapping[str, Text] = {
     "section_head": Text("科室负责人", "section head"),
     "deputy_leader": Text("分管领导", "deputy leader"),
     "principal": Text("主要负责人", "principal"),
-    "inspector": Text("督查专员", "inspector"),
+    INSPECTOR: Text("督查专员", "inspector"),
     ADMINISTRATOR: Text("系统管理员", "administrator"),
     "restricted": Text("限制知悉人员", "person on the restricted list"),
 }

@@ -290,6 +290,7 @@ def test_recused_administrators_are_passed_over_too() -> None:
         ("principal", None, TOWN_POSTS, False),
         ("mayor", "principal", (*TOWN_POSTS, Post("CITY", "mayor", "mayor")), True),
         ("inspector", "principal", TOWN_POSTS, False),
+        ("inspector", "principal", (*POSTS[:-1], Post("CITY", "inspector", "watch")), False),
         (
             "principal",
             "principal",
