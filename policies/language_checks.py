@@ -100,7 +100,7 @@ def _tests_named_twice(tree: object) -> Iterator[Problem]:
             yield Problem(
                 ("tests", index, "name"),
                 Text(
-                    f"“{name}”与第 {number} 个例子同名，应各不相同",
+                    f"“{name}”与第 {number} 个测试同名，应各不相同",
                     f'"{name}" is also the name of test {number}; each must differ',
                 ),
             )

@@ -163,7 +163,7 @@ class PolicyFile(Part):
         description="阶梯，至少一个 / at least one ladder"
     )
     tests: list[TrialPart] = Field(
-        default=[], description="例子：一件案件怎样变化、应该发什么，duban check 会试算 / examples that are tried out"
+        default=[], description="测试：一件案件怎样变化、应该发什么 / tests: how a case changes, what must be sent"
     )
 
     def value(self, known: KnownNames) -> Policy:

@@ -114,7 +114,7 @@ _Expectations = Annotated[list[ExpectPart], BeforeValidator(_expected, json_sche
 
 
 class TrialPart(Part):
-    """一个例子 / an example that is tried out."""
+    """一个测试 / a case as it changes, and what is expected of it."""
 
     name: Sentence = Field(description="名称 / its name", examples=["国庆前收到，节后到期"])
     case: FactsPart = Field(description="案件开始时的情况 / the case as it begins")

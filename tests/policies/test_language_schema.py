@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from daemon.yamlfile import read_yaml
 from policies.conditions import HISTORY_WORDS
 from policies.duration import Unit, format_duration, parse_duration, parse_moment
-from policies.language import policy_schema
+from policies.language import parse_policies, policy_schema
 from policies.language_conditions import DESCRIPTIONS
 from policies.language_lengths import MOMENT_EXAMPLES
 from policies.language_patterns import BOUND, EVERY, EVERY_SO_MANY_DAYS, MOMENT, ONE_LENGTH, WAIT, WITHIN
+from policies.trials import run_trials
+from support.invented_office import CALENDARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,3 +110,13 @@ def test_an_editor_underlines_what_is_no_moment(text: str) -> None:
 def test_an_editor_underlines_what_is_no_length(text: str) -> None:
     """Above all a length without its unit."""
     assert not re.search(ONE_LENGTH, text)
+
+
+@pytest.mark.parametrize("guide", ["policies.md", "policies.zh-CN.md"])
+def test_the_example_of_the_manual_goes_as_it_says(guide: str, tmp_path: Path) -> None:
+    """The trial an administrator copies first is played by the daemon's own decisions, and comes out right."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "docs" / guide).read_text("utf-8"), re.DOTALL)
+    (tmp_path / "office.yaml").write_text("\n".join(blocks), "utf-8")
+    policies = parse_policies({"office.yaml": read_yaml(tmp_path / "office.yaml").tree})
+    assert len(policies.trials) == 1
+    assert run_trials(policies, CALENDARS, {"sms": "sms"}) == ()

@@ -196,7 +196,7 @@ def test_a_field_may_end_like_a_milestone() -> None:
 @pytest.mark.parametrize(
     ("changes", "place", "sentence"),
     [
-        ({"case": {**CASE, "levle": 1}}, "case.levle", "没有名为“levle”的节点时间或案件字段"),
+        ({"case": {**CASE, "lewel": 1}}, "case.lewel", "没有名为“lewel”的节点时间或案件字段"),
         ({"case": {**CASE, "accepted_at": "明天"}}, "case.accepted_at", "应为日期或时刻"),
         ({"case": {**CASE, "accepted_at": 20260916}}, "case.accepted_at", "实为 20260916"),
         ({"case": {**CASE, "accepted_at": "0001-01-01"}}, "case.accepted_at", "年份应在"),
