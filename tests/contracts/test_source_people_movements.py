@@ -14,7 +14,7 @@ from policies.model import Delegation, Movement, OfficeUnit
 from support.source_shapes import SHANGHAI, OtherSystem, read_all, source_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from daemon.source import BadRow
     from daemon.source.database import DatabaseSource
@@ -121,7 +121,7 @@ def _no_progress(_entity: str, _done: int, _total: int) -> None:
     """Nobody is watching."""
 
 
-def told(bad: list[BadRow], entity: str) -> list[tuple[str, str, bool]]:
+def told(bad: Sequence[BadRow], entity: str) -> list[tuple[str, str, bool]]:
     """Row, reason and whether it was set aside, for every finding of one entity."""
     return [(one.row, one.reason, one.set_aside) for one in bad if one.entity == entity]
 
