@@ -17,9 +17,10 @@ from policies.explain import (
     why_word,
 )
 from policies.model import Condition, ObligationState, QuietHours, Reason, Via, Why
-from policies.obligations import count_terms, terms_of
+from policies.obligations import obligations_of
 from policies.text import Text
 from support.invented_office import (
+    CALENDARS,
     CHINA,
     LADDER,
     at,
@@ -30,6 +31,7 @@ from support.invented_office import (
     finish,
     limit,
     obligation,
+    policies,
     policy,
     step,
     with_steps,
@@ -55,16 +57,15 @@ def test_every_state_has_a_word(state: ObligationState) -> None:
 def test_obligation_tells_its_dates_and_its_count() -> None:
     """The headline has start, length, nominal and legal end as offices write them; the count follows."""
     rules, the_case = policy(), case()
-    terms = terms_of(rules, limit(), the_case, CHINA, NOW)
-    assert terms is not None
-    sentences = obligation_sentences(limit(), obligation(), CHINA, count_terms(limit(), terms, CHINA))
+    (count,) = obligations_of(policies(rules), the_case, CALENDARS, NOW, words=True).counts
+    sentences = obligation_sentences(limit(), obligation(), CHINA, count)
     assert sentences[0].zh == (
         "书面告知：2026-09-16 10:00 起算，15 日，名义期限 2026-10-01 24:00，法定期限 2026-10-08 24:00。"
     )
     whole = "".join(sentence.zh for sentence in sentences)
     assert "信访工作条例第二十三条" in whole
     assert "顺延" in whole
-    assert count_sentences(count_terms(limit(), terms, CHINA))[0] in sentences
+    assert count_sentences(count)[0] in sentences
 
 
 def test_obligation_tells_what_is_special() -> None:
