@@ -33,18 +33,16 @@ if TYPE_CHECKING:
     from policies.duration import Duration
     from policies.linked import InOrder
     from policies.model import Case, Limit, Policy, PolicySet, Reason
+    from policies.pauses import Standstill
     from policies.series import Occurrence
 
 __all__ = [
     "FIRST_VERSION",
     "Counted",
-    "Terms",
     "calendar_for",
-    "count_terms",
     "first_handler_of",
     "obligations_of",
     "revise",
-    "terms_of",
 ]
 
 
@@ -59,21 +57,6 @@ class Counted:
     obligations: tuple[Obligation, ...]
     findings: tuple[Reason, ...]
     counts: tuple[Count, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What one limit is counted from on one case: the facts that the law lets count."""
-
-    start_at: datetime
-    start_assumed: bool
-    extension: Duration | None
-    excluded: tuple[tuple[datetime, datetime], ...]
-    paused: bool
-    findings: tuple[Reason, ...]
-    paused_since: datetime | None = None
-    review_at: datetime | None = None
-    runs_on_at: datetime | None = None
 
 
 def calendar_for(
@@ -124,17 +107,6 @@ def obligations_of(
         for several in results.values():
             found.extend(several)
     return Counted(tuple([one for one, _ in found]), tuple(findings), tuple([count for _, count in found]))
-
-
-def terms_of(policy: Policy, limit: Limit, case: Case, calendar: Calendar, now: datetime) -> Terms | None:
-    """What a plain limit is counted from; None while no start milestone is there."""
-    clock = clock_of(limit, case, {})
-    return None if clock is None else _terms(policy, limit, case, calendar, f"{policy.id}/{limit.id}", now, clock)
-
-
-def count_terms(limit: Limit, terms: Terms, calendar: Calendar) -> Count:
-    """The nominal and the legal end. Raises CountError."""
-    return legal_end(limit, Running(terms.start_at, terms.excluded), terms.extension, calendar)
 
 
 def first_handler_of(
@@ -226,9 +198,18 @@ def _uncountable(asked: _Question, error: CountError | OverflowError) -> Reason:
     return finding(asked.place, asked.now, f"“{title}”无法计算：{zh}", f"'{name}' cannot be counted: {en}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What the law lets count for one clock: the effective extension, and the pauses as they stand."""
+
+    extension: Duration | None
+    still: Standstill
+    findings: tuple[Reason, ...]
+
+
 def _terms(
     policy: Policy, limit: Limit, case: Case, calendar: Calendar, place: str, now: datetime, clock: Clock
-) -> Terms:
+) -> _Terms:
     still = standstill(policy, limit, case, calendar, place, now)
     extension: Duration | None = None
     findings: Sequence[Reason] = still.findings
@@ -238,22 +219,12 @@ def _terms(
         running = Running(clock.start_at, still.excluded, words=False)
         extension, refused = effective_extension(limit, recorded, running, calendar, place, now)
         findings = (*findings, *refused)
-    return Terms(
-        clock.start_at,
-        clock.assumed,
-        extension,
-        still.excluded,
-        still.since_at is not None,
-        tuple(findings),
-        still.since_at,
-        still.review_at,
-        still.runs_on_at,
-    )
+    return _Terms(extension, still, tuple(findings))
 
 
-def _once(asked: _Question, clock: Clock, terms: Terms) -> tuple[list[_Result], list[Reason]]:
+def _once(asked: _Question, clock: Clock, terms: _Terms) -> tuple[list[_Result], list[Reason]]:
     """The one obligation of a clock that does not come again."""
-    running = Running(clock.start_at, terms.excluded, words=asked.words)
+    running = Running(clock.start_at, terms.still.excluded, words=asked.words)
     counted = legal_end(asked.limit, running, terms.extension, asked.calendar)
     platform, doubts = platform_end(asked.limit, asked.case, clock.start_at, asked.place, asked.calendar, asked.now)
     state, done_at, more = _state(asked, clock, terms, counted)
@@ -262,7 +233,7 @@ def _once(asked: _Question, clock: Clock, terms: Terms) -> tuple[list[_Result], 
 
 
 def _state(
-    asked: _Question, clock: Clock, terms: Terms, counted: Count
+    asked: _Question, clock: Clock, terms: _Terms, counted: Count
 ) -> tuple[ObligationState, datetime | None, list[Reason]]:
     known = _known(asked, clock.instance, clock) if asked.before else None
     done_at, findings = met_at(asked.limit, asked.case, clock, asked.place, asked.calendar, asked.now, known)
@@ -273,19 +244,19 @@ def _state(
         return ObligationState.WITHDRAWN, None, [*findings, gone]
     if not asked.case.open:
         return closed_without(asked.limit, asked.place, asked.now, findings)
-    return (ObligationState.PAUSED if terms.paused else ObligationState.OPEN), None, findings
+    return (ObligationState.PAUSED if terms.still.since_at else ObligationState.OPEN), None, findings
 
 
-def _again(asked: _Question, clock: Clock, terms: Terms) -> tuple[list[_Result], list[Reason]]:
+def _again(asked: _Question, clock: Clock, terms: _Terms) -> tuple[list[_Result], list[Reason]]:
     """The obligations of a clock that comes again: one for every occurrence there is by now."""
     limit, case, now, place = asked.limit, asked.case, asked.now, asked.place
     rule = limit.recur
     if rule is None:
         return [], []
     known = {one.instance: one for one in asked.before if _is_of(one, clock)}
-    running = Running(clock.start_at, terms.excluded, words=asked.words)
+    running = Running(clock.start_at, terms.still.excluded, words=asked.words)
     several = occurrences(
-        limit, rule, case, clock, running, terms.extension, asked.calendar, now, terms.paused_since, known
+        limit, rule, case, clock, running, terms.extension, asked.calendar, now, terms.still.since_at, known
     )
     findings = odd_instants(limit, case, clock, place, asked.calendar, now)
     platform, doubts = platform_end(limit, case, clock.start_at, place, asked.calendar, now)
@@ -306,7 +277,7 @@ def _again(asked: _Question, clock: Clock, terms: Terms) -> tuple[list[_Result],
 
 
 def _state_of(
-    asked: _Question, clock: Clock, terms: Terms, one: Occurrence, ended_at: datetime | None, *, is_last: bool
+    asked: _Question, clock: Clock, terms: _Terms, one: Occurrence, ended_at: datetime | None, *, is_last: bool
 ) -> tuple[ObligationState, list[Reason]]:
     due_at = one.count.legal_due_at
     if one.done_at is not None:
@@ -319,13 +290,13 @@ def _state_of(
     if ended_at is not None or not asked.case.open:
         state, _, told = closed_without(asked.limit, asked.place, asked.now)
         return state, told if is_last or ended_at is not None else []
-    return (ObligationState.PAUSED if terms.paused else ObligationState.OPEN), []
+    return (ObligationState.PAUSED if terms.still.since_at else ObligationState.OPEN), []
 
 
 def _obligation(
     asked: _Question,
     clock: Clock,
-    terms: Terms,
+    terms: _Terms,
     counted: Count,
     state: ObligationState,
     instance: str,
@@ -335,8 +306,8 @@ def _obligation(
     recount_at: datetime | None = None,
 ) -> Obligation:
     paused, holder = state is ObligationState.PAUSED, clock.holder
-    if paused and terms.runs_on_at is not None:
-        recount_at = just_after(terms.runs_on_at)
+    if paused and terms.still.runs_on_at is not None:
+        recount_at = just_after(terms.still.runs_on_at)
     elif holder is not None and holder.to_at is not None and not holder.over:
         recount_at = holder.to_at if recount_at is None else min(recount_at, holder.to_at)
     return Obligation(
@@ -356,7 +327,7 @@ def _obligation(
         extended=terms.extension is not None,
         done_at=done_at,
         recount_at=recount_at,
-        review_at=terms.review_at if paused else None,
+        review_at=terms.still.review_at if paused else None,
         holder_unit=None if holder is None else holder.unit,
         holder_official=None if holder is None else holder.official,
     )
