@@ -10,17 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from daemon.store.bulk import among, fetch, locked_rows, update_rows
+from daemon.store.bulk import among, fetch, is_postgresql, locked_rows, update_rows
 from daemon.store.codec import micros
 from daemon.store.tables import WAITING, deliveries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
 DIGEST_KEY = "digest:"  # how the key of a digest begins; no notice key does, case numbers are quoted in them
 MOST = 300  # rows one claim may bring along beside its batch
 _MAY_BE_TOGETHER = '"digest":true'  # in the canonical text of `manner`
+
+
+def one_at_a_time(connection: sa.Connection, channels: Collection[str]) -> None:
+    """Until this transaction ends nobody else claims for these channels.
+
+    Two claims at the same instant, each skipping the rows the other has locked, would tear what goes together apart.
+    (SQLite has one writer anyway.)
+    """
+    if is_postgresql(connection):
+        for channel in sorted(set(channels)):
+            connection.execute(_LOCK, {"name": f"duban claims for {channel}"})
+
+
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
 def companions(connection: sa.Connection, now: datetime, found: Sequence[Any]) -> list[int]:

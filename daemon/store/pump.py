@@ -93,6 +93,7 @@ def claim(
     if channels is None:
         found = fetch(connection, CLAIM_ANY, parameters)
     else:
+        digests.one_at_a_time(connection, channels)
         found = fetch(connection, CLAIM_BY_CHANNEL, {**parameters, "channels": list(channels)})
     if more := digests.companions(connection, now, found):
         found += fetch(connection, _claiming(among(connection, deliveries.c.id, more)), {"epoch": epoch})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -203,11 +204,12 @@ DELIVERY_COLUMNS = [
 
 
 GATHERED_FOR = timedelta(minutes=1)  # what may go into one message with others waits for what is decided beside it
-_GATHERED = GATHERED_FOR // timedelta(microseconds=1)
+_GATHERED = GATHERED_FOR // timedelta(microseconds=1)  # to the end of the minute it falls in: all at one moment
+_COPY, _PERSONS = 1, 1_000_000_000
 
 
 def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: str, now: int) -> tuple[Any, ...]:
-    """The values of DELIVERY_FIELDS of a new delivery. Copies go out after the rest."""
+    """The values of DELIVERY_FIELDS of a new delivery."""
     return (
         notice.key,
         notice.case_key,
@@ -230,7 +232,7 @@ def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: s
         notice.copy,
         policy_version,
         now,
-        1 if notice.copy else 0,
+        _priority(notice),
         _first_state(notice).value,
         _first_moment(notice, now),
         codec.encode_manner(notice),
@@ -240,7 +242,14 @@ def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: s
 def _first_moment(notice: Notice, now: int) -> int:
     if notice.hold_until is not None:
         return max(now, micros(notice.hold_until))
-    return now + _GATHERED if notice.digest else now
+    return -(-(now + _GATHERED) // _GATHERED) * _GATHERED if notice.digest else now
+
+
+def _priority(notice: Notice) -> int:
+    """Copies after the rest; what may go together last, person by person, so that one claim finds it side by side."""
+    if notice.digest:
+        return _COPY + 1 + zlib.crc32(notice.person.encode("utf-8", "replace")) % _PERSONS
+    return _COPY if notice.copy else 0
 
 
 def _first_state(notice: Notice) -> DeliveryState:

@@ -5,19 +5,21 @@ The same on SQLite and PostgreSQL.
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from daemon.store import Store
 from daemon.store.rows import GATHERED_FOR
 from daemon.store.values import Acknowledged, DeliveryResult, DeliveryState
 from policies.model import ObligationState, Reception
 from support.store_values import DAY, NOW, by_key, case_change, change, decision, notice, obligation, outbox
 
 if TYPE_CHECKING:
-    from daemon.store import Store
     from daemon.store.values import Delivery, LedgerRow
     from policies.model import Notice
 
@@ -256,7 +258,7 @@ def keys(claimed: list[Delivery]) -> list[str]:
 
 
 def test_what_may_go_together_waits_a_minute_for_company(store: Store) -> None:
-    """Not claimed at once, so that what is decided beside it is there; what is held anyhow does not wait longer."""
+    """Not claimed before the minute is full, so that what is decided beside it is there; what is held does not wait."""
     morning = NOW + timedelta(hours=9)
     epoch = fill(store, notice("a", digest=True), notice("b", digest=True, hold_until=morning))
     assert store.claim_deliveries(epoch, NOW + GATHERED_FOR - timedelta(microseconds=1), 5) == []
@@ -265,7 +267,7 @@ def test_what_may_go_together_waits_a_minute_for_company(store: Store) -> None:
 
 
 def test_a_claim_brings_together_what_goes_to_one_person_over_one_channel(store: Store) -> None:
-    """Over the limit of the claim, but not another person's, another channel's, a later one or one to go alone."""
+    """Over the limit of the claim, but not another person's, another channel's or a later one; the single, first."""
     together = [notice(f"d{number:02}", digest=True) for number in range(12)]
     epoch = fill(
         store,
@@ -273,12 +275,50 @@ def test_a_claim_brings_together_what_goes_to_one_person_over_one_channel(store:
         notice("other", person="official-2", digest=True),
         notice("mail", channel="email", digest=True),
         notice("later", digest=True, hold_until=NOW + DAY),
-        notice("z-alone", hold_until=NOW + GATHERED_FOR),
     )
+    store.add_notices(None, [notice("z-alone", at=NOW, hold_until=NOW + GATHERED_FOR, copy=True)], [], "v1", NOW)
+    (alone,) = store.claim_deliveries(epoch, NOW + GATHERED_FOR, 1, ["sms"])
+    assert alone.notice.key == "z-alone"
     claimed = store.claim_deliveries(epoch, NOW + GATHERED_FOR, 1, ["sms"])
     assert keys(claimed) == [one.key for one in together]
     assert {one.state for one in claimed} == {DeliveryState.SENDING}
     assert {one.attempts for one in claimed} == {1}
+
+
+def test_claims_at_the_same_instant_tear_nothing_apart(store: Store, store_url: str) -> None:
+    """Two workers that claim at once, again and again: everything of one person goes to one of them."""
+    others = [notice(f"n{number:03}", person=f"p{number % 20}", digest=True) for number in range(200)]
+    first = fill(store, *others)
+    other = Store(store_url)
+    second = other.open_worker("node-b", 2, NOW)
+    together = threading.Barrier(2)
+
+    def claim(place: Store, epoch: int) -> list[set[str]]:
+        found: list[set[str]] = []
+        together.wait(30)
+        while claimed := place.claim_deliveries(epoch, NOW + GATHERED_FOR, 1, ["sms"]):
+            assert len(claimed) == len({one.notice.key for one in claimed})
+            found.append({one.notice.person for one in claimed})
+            assert len(claimed) == 10 * len(found[-1])
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        mine, his = pool.submit(claim, store, first), pool.submit(claim, other, second)
+        persons = sorted(person for found in (*mine.result(), *his.result()) for person in found)
+    other.close()
+    assert persons == sorted(f"p{number}" for number in range(20))
+
+
+def test_what_was_decided_within_one_minute_goes_at_one_moment(store: Store) -> None:
+    """Two decisions half a minute apart, claimed together, person by person whatever the order they came in."""
+    epoch = outbox(store)
+    for second, person in enumerate(("official-2", "official-1", "official-2", "official-1")):
+        at = NOW + timedelta(seconds=1 + 10 * second)
+        store.add_notices(None, [notice(f"d{second}", person=person, digest=True)], [], "v1", at)
+    moment = NOW + 2 * MINUTE
+    assert store.next_delivery_at() == moment
+    claimed = [one.notice.person for one in store.claim_deliveries(epoch, moment, 5)]
+    assert claimed in (["official-1"] * 2 + ["official-2"] * 2, ["official-2"] * 2 + ["official-1"] * 2)
 
 
 def test_a_digest_in_doubt_is_claimed_whole_and_by_nobody_else(store: Store) -> None:
