@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, ValidationInfo, WithJsonSchema
 
 from policies.complaints import Mistake, expected_found
-from policies.duration import Moment, parse_moment
+from policies.duration import Duration, Moment, Unit, parse_moment
 from policies.language_conditions import CaseConditions, conditions
 from policies.language_lengths import (
     EverySentence,
@@ -21,17 +22,18 @@ from policies.language_patterns import BOUND
 from policies.language_words import (
     MAPPING,
     TEXT,
-    WRITTEN,
     CalendarName,
     EndName,
     LadderName,
-    Milestone,
+    LaterMilestone,
+    Misplaced,
     Part,
     Role,
     Sentence,
     StartName,
     Words,
     names_in,
+    refuse_at,
     refuse_unknown,
 )
 from policies.model import (
@@ -47,6 +49,7 @@ from policies.model import (
 from policies.text import Text
 
 MOST_RECURRENCES = 1000
+NO_LENGTH = Duration(Fraction(0), Unit.DAY)
 
 
 class ExtensionPart(Part):
@@ -94,7 +97,7 @@ class RecurPart(Part):
     """到期后按周期再来 / the limit comes again."""
 
     every: RecurLength = Field(description="隔多久一次 / how often", examples=["1 月"])
-    until: Words[Milestone] | None = Field(
+    until: Words[LaterMilestone] | None = Field(
         default=None, description="到哪个节点时间为止 / until this milestone", examples=["finished_at"]
     )
     at_most: int = Field(default=120, ge=1, le=MOST_RECURRENCES, description="最多几次 / at most so often")
@@ -122,6 +125,15 @@ class EarlierPart(Part):
     )
 
 
+class SetPart(Part):
+    """每个案件各自指定的期限 / the end is set for each case."""
+
+    set_by: Words[LaterMilestone] = Field(
+        description="写着期限的节点时间，取第一个有的 / the milestone that holds the end",
+        examples=["assigned_limit_at"],
+    )
+
+
 def _bound(value: object, info: ValidationInfo) -> Moment:
     """`limit_at`, or `registered_at + 30 日`."""
     expected = Text("节点时间，可加一个长度，如 registered_at + 30 日", "a milestone, or registered_at + 30 days")
@@ -142,6 +154,36 @@ BoundText = Annotated[
 ]
 
 
+def _length_tag(value: object) -> str:
+    """Which of its three forms a length is written in."""
+    if isinstance(value, SetPart) or (isinstance(value, dict) and "set_by" in value):
+        return "{set_by}"
+    return "{}" if isinstance(value, dict | EarlierPart) else "text"
+
+
+_Within = Annotated[
+    Annotated[LimitLength, TEXT] | Annotated[EarlierPart, MAPPING] | Annotated[SetPart, Tag("{set_by}")],
+    Discriminator(_length_tag),
+]
+
+
+def _mapped(key: str) -> AfterValidator:
+    """Looks up the milestones that a part of a limit names under `key`, unless the limit is switched off."""
+
+    def check(part: object, info: ValidationInfo) -> object:
+        named: list[str] = getattr(part, key, None) or []
+        mistakes: list[Misplaced] = []
+        for index, word in enumerate(named if info.data.get("enabled") is not False else []):
+            try:
+                refuse_unknown(word, names_in(info).known.milestones, "节点时间", "milestone")
+            except Mistake as mistake:
+                mistakes.append(((key, index), mistake))
+        refuse_at(mistakes)
+        return part
+
+    return AfterValidator(check)
+
+
 class LimitPart(Part):
     """时限规定 / a time limit: from which milestone, how long, until which milestone."""
 
@@ -155,9 +197,10 @@ class LimitPart(Part):
         "the milestone it is counted from, or the end of another limit",
         examples=["accepted_at", ["accepted_at", "arrived_at"], "finish.done"],
     )
-    within: Annotated[Annotated[LimitLength, TEXT] | Annotated[EarlierPart, MAPPING], WRITTEN] = Field(
-        description="长度；几个里取先到的写 {earlier_of: [7 日, 5 工作日]}；法规没有数字写 unset 并关闭 / how long",
-        examples=["15 日", {"earlier_of": ["7 日", "5 工作日"]}],
+    within: Annotated[_Within, _mapped("set_by")] = Field(
+        description="长度；几个里取先到的写 {earlier_of: [7 日, 5 工作日]}；每案各自指定的写 {set_by: 节点时间}；"
+        "法规没有数字写 unset 并关闭 / how long",
+        examples=["15 日", {"earlier_of": ["7 日", "5 工作日"]}, {"set_by": "assigned_limit_at"}],
     )
     done: Words[EndName] = Field(
         description="有了哪个节点时间算办完，列表中有一个就算 / the milestone that ends it", examples=["finished_at"]
@@ -185,7 +228,7 @@ class LimitPart(Part):
         default=None,
         description="holder：每个收件单位各算各的，从它收到起 / every unit that receives it has a clock of its own",
     )
-    recur: _RecurWritten | None = Field(
+    recur: Annotated[_RecurWritten, _mapped("until")] | None = Field(
         default=None,
         description="到期后按周期再来，如每月答复 / comes again",
         examples=[{"every": "1 月", "until": "finished_at", "at_most": 24}, "每 1 月，最多 24 次"],
@@ -194,7 +237,7 @@ class LimitPart(Part):
 
     def value(self, name: str) -> Limit:
         """The limit of the model."""
-        within, *others = self.within.earlier_of if isinstance(self.within, EarlierPart) else [self.within]
+        within, others, set_by = _lengths(self.within)
         return Limit(
             id=name,
             title=self.title,
@@ -211,8 +254,19 @@ class LimitPart(Part):
             excludes=tuple(self.excludes or ()),
             applies_to=conditions(self.applies_to),
             enabled=self.enabled,
-            or_within=tuple(others),
+            or_within=others,
             per_holder=self.per == "holder",
             recur=None if self.recur is None else self.recur.value(),
             pause=None if self.pause is None else self.pause.value(),
+            set_by=set_by,
         )
+
+
+def _lengths(written: Duration | EarlierPart | SetPart) -> tuple[Duration, tuple[Duration, ...], tuple[str, ...]]:
+    """The length, the further ones of which the first to end counts, and the milestones that hold the end instead."""
+    if isinstance(written, SetPart):
+        return NO_LENGTH, (), tuple(written.set_by)
+    if isinstance(written, EarlierPart):
+        first, *others = written.earlier_of
+        return first, tuple(others), ()
+    return written, (), ()

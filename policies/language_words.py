@@ -327,6 +327,7 @@ _MILESTONES = (
     "limit_at",
 )
 Milestone = Annotated[Name, AfterValidator(_checked_milestone), _open_words(*_MILESTONES, pattern=MILESTONE)]
+LaterMilestone = Annotated[Name, _open_words(*_MILESTONES, pattern=MILESTONE)]  # looked up by the part around it
 StartName = Annotated[Name, AfterValidator(_start), _open_words(*_MILESTONES, pattern=START)]
 EndName = Annotated[Name, AfterValidator(_end), _open_words(*_MILESTONES, pattern=MILESTONE)]
 FieldName = Annotated[Name, AfterValidator(known_as("案件字段", "case field", lambda names: names.known.fields))]

@@ -354,6 +354,8 @@ class Limit:
     A name `<limit>.done` or `<limit>.due` in `start` chains it to another limit of the same policy. Of `within` and
     `or_within` the earliest end counts. Of the `platform_due` bounds the earliest that is there counts.
     `per_holder` gives every unit that receives the case a clock of its own, from its receipt (条例第二十三条第三款).
+    With `set_by` the end is set for each case (指定办理期限, 条例第二十二条第一款第三项): the first of these milestones
+    that is there is the end, as it stands, and `within` is nought.
     """
 
     id: str
@@ -375,6 +377,7 @@ class Limit:
     per_holder: bool = False
     recur: Recurrence | None = None
     pause: PauseRule | None = None
+    set_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

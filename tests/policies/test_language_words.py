@@ -228,6 +228,18 @@ def test_a_limit_that_is_off_may_follow_another_that_is_off() -> None:
     assert policy(limits=limits).limits[0].start == ("notify.done",)
 
 
+def test_a_limit_that_is_off_may_name_milestones_nobody_maps_anywhere() -> None:
+    """Also inside its parts; switched on, each is told at its own place."""
+    parts: dict[str, Any] = {
+        "within": {"set_by": ["assigned_limit_at"]},
+        "recur": {"every": "1 月", "until": "settled_at"},
+        "platform_due": "their_limit_at",
+    }
+    assert limit(enabled=False, **parts).recur == Recurrence(length(1, MONTHS), ("settled_at",))
+    one = {**SMALL["limits"]["finish"], **parts}
+    assert len(mistakes(limits={**SMALL["limits"], "finish": one})) == 3
+
+
 def test_a_circle_of_three_limits_is_told_once() -> None:
     """The way round is named, whichever limit one looks from; a limit that only leads into it is not accused."""
     one = SMALL["limits"]["finish"]
