@@ -42,7 +42,7 @@ format: setup ## 整理格式 / format the code
 	$(BIN)/ruff check --fix $(CODE)
 
 explore: setup ## 用新的随机样例检验各项不变量 / look for new examples that break a property
-	@HYPOTHESIS_PROFILE=explore $(BIN)/pytest -n auto tests/policies tests/channels/test_mime.py tests/contracts/test_store_codec.py
+	@HYPOTHESIS_PROFILE=explore $(BIN)/pytest -n auto tests/policies tests/channels/test_mime.py tests/contracts/test_store_codec.py tests/acceptance/test_foresight_comes_true.py
 
 bench: setup ## 性能测量 / measure
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
