@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.duration import Duration, Moment, Unit
@@ -303,6 +303,47 @@ WHOLE = with_limit(extension={"up_to": "30 日", "approved_by": "principal"}, ap
 WHOLE["ladders"]["standard"]["steps"] += [
     {**STEP, "repeat": {"every": "1 日", "times": 1}, "acknowledge": {"within": "1 小时", "else": "handler"}}
 ]
+WHOLE["limits"]["finish"] |= {
+    "within": {"earlier_of": ["7 日", "5 工作日"]},
+    "start": ["other.done"],
+    "platform_due": ["limit_at", "accepted_at + 30 日"],
+    "recur": {"every": "1 月", "until": "finished_at", "at_most": 3},
+    "pause": {"approved_by": "principal", "basis": "required", "up_to": "9 日"},
+}
+WHOLE["limits"]["other"] = {**WHOLE["limits"]["finish"], "start": "accepted_at", "within": {"set_by": "limit_at"}}
+WHOLE["ladders"]["standard"]["steps"] += [
+    {
+        **STEP,
+        "id": "said",
+        "when": {"light": "red", "handbacks": {"at_least": 2}},
+        "unless": ["acknowledged"],
+        "via": {"in_order": ["sms", "email"], "wait": "30 分钟"},
+    }
+]
+WHOLE |= {
+    "legs": ["functional"],
+    "release_above": "principal",
+    "restricted": {"recipients": ["P1"]},
+    "quiet_hours": {"from": "22:00", "to": "07:30"},
+    "digest": {"lights": ["green"], "at_least": 2},
+    "tests": [
+        {
+            "name": "甲",
+            "case": {
+                "unit": "乙科",
+                "accepted_at": "2026-09-16 10:00",
+                "transfers": [{"at": "2026-09-17", "to_unit": "丙科"}],
+                "extensions": [{"length": "3 日", "decided_at": "2026-09-18"}],
+                "pauses": [{"from_at": "2026-09-19", "to_at": "2026-09-20"}],
+            },
+            "changes": [{"at": "2026-09-20", "finished_at": "2026-09-20", "level": 1}],
+            "until": "2026-10-20",
+            "due": {"finish": "2026-10-08"},
+            "expect": [{"at": "2026-09-28 09:00", "step": "said", "to": "principal"}],
+            "vacant": ["section_head"],
+        }
+    ],
+}
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -310,6 +351,13 @@ ANYTHING = st.recursive(
 )
 
 
+def test_the_whole_of_it_is_right_before_it_is_broken() -> None:
+    """The tree the next test breaks has every kind of part, and no mistake."""
+    found = parse_policies({"office.yaml": WHOLE})
+    assert (len(found.policies), len(found.trials)) == (1, 1)
+
+
+@settings(max_examples=400)
 @given(st.sampled_from(paths_of(WHOLE)[1:]), ANYTHING)
 def test_any_value_anywhere_is_a_policy_or_a_list_of_problems(path: tuple[Any, ...], value: object) -> None:
     """Nothing an administrator can write raises anything but PolicyError, and every problem lies in the file."""
