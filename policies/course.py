@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from policies.evaluate import evaluate, rule_of
+from policies.evaluate import comes_back, evaluate, rule_of
 from policies.model import History, ObligationState, Why
 from policies.noticed import with_noticed
 from policies.obligations import calendar_for, first_handler_of, obligations_of, revise
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from policies.calendar import Calendar
-    from policies.model import Case, Directory, FirstHandler, Notice, Obligation, Policy, PolicySet, Reason
+    from policies.model import Case, Directory, FirstHandler, Notice, Obligation, Plan, Policy, PolicySet, Reason
 
 Key = tuple[str, str, str]
 
@@ -31,7 +31,8 @@ class Change:
     """One obligation after the facts were taken over.
 
     `was` is what it was before, None if it is new. `next_check_at` is when it is to be looked at, None if nothing can
-    happen without other facts. `reasons` say what moved and whether it was done too late.
+    happen without other facts. `reasons` say what moved and whether it was done too late. `last` is the last word on
+    one whose clock does not run, None while it is to be looked at.
     """
 
     obligation: Obligation
@@ -39,18 +40,20 @@ class Change:
     next_check_at: datetime | None
     was: Obligation | None
     reasons: tuple[Reason, ...]
+    last: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TakenOver:
     """What a reading of a case came to.
 
-    `case` has the changes of hands nobody wrote down. `first_handler` is the one these facts name, whoever may be
-    frozen already.
+    `case` has the changes of hands nobody wrote down. `changes` are the limits that run on it, `withdrawn` those that
+    no longer do. `first_handler` is the one these facts name, whoever may be frozen already.
     """
 
     case: Case
     changes: tuple[Change, ...]
+    withdrawn: tuple[Change, ...]
     first_handler: FirstHandler | None
     findings: tuple[Reason, ...]
 
@@ -88,16 +91,18 @@ def take_over(
     known = [one for one, _ in before.values()]
     counted = obligations_of(policies, case, calendars, now, default_calendar, known)
     claimed = first_handler_of(policies, read, calendars, default_calendar, earlier)
+    if claimed is not None and not (claimed.unit or claimed.official):
+        claimed = None  # nobody is known to have had it then: not to be frozen as nobody for ever
+    first = first_handler or claimed
     left = dict(before)
     changes: list[Change] = []
     for new in counted.obligations:
         old, history = left.pop(key_of(new), (None, History()))
         policy = policies.policies[new.policy]
         calendar = _calendar_of(policy, new, calendars, default_calendar)
-        first = first_handler or claimed
         changes.append(_change(policy, new, old, history, case, first, directory, calendar, kinds, now))
-    changes += [_withdrawn(old, history) for old, history in left.values() if old.state in _RUNNING]
-    return TakenOver(case, tuple(changes), claimed, counted.findings)
+    gone = tuple(_withdrawn(old, history) for old, history in left.values() if old.state in _RUNNING)
+    return TakenOver(case, tuple(changes), gone, claimed, counted.findings)
 
 
 def _change(
@@ -115,18 +120,15 @@ def _change(
     rule = rule_of(policy, new)
     if rule is None:
         raise LookupError(f"{new.policy}/{new.limit}")
-    obligation, history, reasons = revise(old, history, new, rule[1], calendar, now, rule[0])
-    if obligation.state is ObligationState.OPEN or is_parked(obligation):
+    limit, ladder = rule
+    obligation, history, reasons = revise(old, history, new, ladder, calendar, now, limit)
+    if obligation.state is ObligationState.OPEN or comes_back(obligation):
         return Change(obligation, history, now, old, reasons)
     # No step is due any more, but a limit met too late between two looks is a breach all the same.
     last = evaluate(policy, obligation, case, history, directory, first, calendar, now, kinds)
     breaches = tuple(reason for reason in last.reasons if reason.why in BREACHES)
-    return Change(obligation, last.history, last.next_check_at, old, (*reasons, *breaches))
-
-
-def is_parked(one: Obligation) -> bool:
-    """Whether its clock stands still and it comes back for a review (挂账)."""
-    return one.state is ObligationState.PAUSED and one.review_at is not None
+    again = last.next_check_at if obligation.state is ObligationState.PAUSED else None  # when its pause is over
+    return Change(obligation, last.history, again, old, (*reasons, *breaches), last)
 
 
 def _withdrawn(old: Obligation, history: History) -> Change:
@@ -150,7 +152,7 @@ def no_longer_true(notice: Notice, obligations: Iterable[Obligation], now: datet
     mine = next((one for one in obligations if key_of(one) == key_of_notice(notice)), None)
     if mine is None:
         return ObligationState.WITHDRAWN.value
-    if mine.state is not ObligationState.OPEN:
+    if mine.state is not ObligationState.OPEN and not (comes_back(mine) and notice.why is Why.REVIEW):
         return mine.state.value
     if mine.deadline_version != notice.deadline_version:
         return "deadline_moved"

@@ -193,7 +193,7 @@ class _Play:
         self.first_handler = self.first_handler or taken.first_handler
         for finding in taken.findings:
             self.findings.setdefault((finding.why, finding.step, finding.text), finding)
-        for change in taken.changes:
+        for change in (*taken.changes, *taken.withdrawn):
             self._go_on(change, now)
         self._drop_overtaken(now, silenced=case.restricted and last is not None and not last.restricted)
 
