@@ -23,7 +23,7 @@ STILL_ON_TIME = timedelta(hours=1)  # a step looked at a little late, in the rus
 _UNSAID = "unsaid:"  # in `History.decided_until`: the step stayed silent, so nobody need acknowledge it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every decision, and that costs twice as much
 class Turn:
     """Steps that speak together, and the missed ones they speak for."""
 

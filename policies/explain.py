@@ -103,11 +103,23 @@ def obligation_sentences(
 
 def _headline(limit: Limit, one: Obligation, calendar: Calendar) -> Text:
     start, nominal, legal = (instant_of(at, calendar) for at in (one.start_at, one.nominal_due_at, one.legal_due_at))
-    zh = f"{limit.title}：{start} 起算，{format_duration(limit.within, 'zh')}，名义期限 {nominal}"
-    en = f"{limit.id}: runs from {start} for {format_duration(limit.within, 'en')}, nominal end {nominal}"
+    length = length_text(limit)
+    zh = f"{limit.title}：{start} 起算，{length.zh}，名义期限 {nominal}"
+    en = f"{limit.id}: runs from {start}, {length.en}, nominal end {nominal}"
     if legal == nominal:
         return Text(f"{zh}，法定期限相同。", f"{en}, which is the legal end too.")
     return Text(f"{zh}，法定期限 {legal}。", f"{en}, legal end {legal}.")
+
+
+def length_text(limit: Limit) -> Text:
+    """How long the limit is: its length, those of which the first to end counts, or that it is set case by case."""
+    if limit.set_by:
+        return Text("期限由本案指定", "its end set for the case")
+    lengths = (limit.within, *limit.or_within)
+    zh, en = (format_duration(one, "zh") for one in lengths), (format_duration(one, "en") for one in lengths)
+    if not limit.or_within:
+        return Text(next(zh), next(en))
+    return Text(f"{'、'.join(zh)}（以先届满的为准）", f"{', '.join(en)} (whichever ends first)")
 
 
 def _remarks(one: Obligation, calendar: Calendar) -> list[Text]:

@@ -31,7 +31,7 @@ LETTER_FACTS = frozenset({"issue", "handbacks", "handbacks_allowed", "awaits_nam
 """The facts that belong to what is said, and not to the case or the one it is said to."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every decision, and that costs twice as much
 class Letter:
     """What is said, apart from to whom: which step, which text, with which facts, and how long it may wait.
 
@@ -229,13 +229,18 @@ def _addressed(facts: Mapping[str, Scalar], letter: Letter, to: Recipient, direc
         "step": letter.step,
         "missed_count": len(letter.missed),
         "role": to.role,
-        "role_title": role_title(to.role).zh,
+        "role_title": _title(to.role),
         "instead_of": to.instead_of,
-        "instead_of_title": None if to.instead_of is None else role_title(to.instead_of).zh,
+        "instead_of_title": None if to.instead_of is None else _title(to.instead_of),
     }
     if to.stands_in_for is not None:
         addressed["stands_in_for_name"] = name_of(to.stands_in_for, directory)
     return addressed
+
+
+@lru_cache(maxsize=1024)
+def _title(role: str) -> str:
+    return role_title(role).zh
 
 
 def _overdue_days(one: Obligation, today: date, calendar: Calendar, now: datetime) -> int:

@@ -30,7 +30,7 @@ RESTRICTED = "restricted"
 _ON_TIME = frozenset({Why.DUE, Why.CAUGHT_UP, Why.REVIEW})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every decision, and that costs twice as much
 class Recipient:
     """One person a step speaks to: in which role, why, for whom he stands in, and whether a human must release it.
 

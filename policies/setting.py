@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every decision, and that costs twice as much
 class Setting:
     """The rule, the facts, the people and the instant of one decision.
 

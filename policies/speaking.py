@@ -27,7 +27,7 @@ INSPECTOR = "inspector"
 RELEASE_WANTED = "release_wanted"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every decision, and that costs twice as much
 class _Speech:
     """What the notices of one turn have in common."""
 

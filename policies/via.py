@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from policies.model import Directory, Policy, Via
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every decision, and that costs twice as much
 class Channels:
     """The channels of a step that the office has set up; with `in_order` the next one is only for when one fails."""
 
@@ -28,14 +28,17 @@ def channels_of(via: Via | None, policy: Policy, kinds: Mapping[str, str]) -> Ch
     What the office has not set up is left out. If nothing at all is set up the names stay as they are, so that the
     failure to deliver shows.
     """
-    first_of = first_of_each_kind(kinds)
     wanted = via or policy.via
-    named = wanted.channels or tuple(first_of)
-    ready = dict.fromkeys(
-        name if name in kinds else first_of[name] for name in named if name in kinds or name in first_of
-    )
-    names = tuple(ready) or named
-    return Channels(names, tuple(kinds.get(name, name) for name in names), wanted.in_order, wanted.wait)
+    names = _set_up(wanted.channels, kinds)
+    return Channels(names, tuple([kinds.get(name, name) for name in names]), wanted.in_order, wanted.wait)
+
+
+def _set_up(named: tuple[str, ...], kinds: Mapping[str, str]) -> tuple[str, ...]:
+    first_of = first_of_each_kind(kinds)
+    if not named:
+        return tuple(first_of.values())
+    ready = dict.fromkeys(name if name in kinds else first_of.get(name) for name in named)
+    return tuple([name for name in ready if name is not None]) or named
 
 
 def channels_named(names: tuple[str, ...], kinds: Mapping[str, str]) -> Channels:
@@ -54,4 +57,4 @@ def first_of_each_kind(kinds: Mapping[str, str]) -> dict[str, str]:
 def reachable(person: str, channels: Channels, directory: Directory) -> tuple[str, ...]:
     """Those of the channels on which that person has an address."""
     addresses = directory.officials[person].addresses
-    return tuple(name for name, kind in zip(channels.names, channels.kinds, strict=True) if addresses.get(kind))
+    return tuple([name for name, kind in zip(channels.names, channels.kinds, strict=True) if addresses.get(kind)])
