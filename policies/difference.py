@@ -89,6 +89,7 @@ WORDS: dict[str, Text] = {
     "roles": Text("角色名称", "titles of roles"),
     "roll": Text("顺延", "roll"),
     "say": Text("模板", "template"),
+    "set_by": Text("由节点指定", "set by"),
     "shirking_to": Text("推诿报告", "shirking told to"),
     "start": Text("起算", "start"),
     "stays_informed": Text("转办后仍知悉", "stays informed from"),

@@ -29,17 +29,20 @@ class Running:
     """What a limit is counted from: its start and the intervals that do not count.
 
     `again` is how much after the first end a later occurrence of a recurring limit ends. Without `words` the count will
-    not be explained to anybody.
+    not be explained to anybody. `set_at` is the end that was set for this very case, for a limit that has no length.
     """
 
     start_at: datetime
     excluded: tuple[tuple[datetime, datetime], ...] = ()
     again: Duration | None = None
     words: bool = True
+    set_at: datetime | None = None
 
 
 def legal_end(limit: Limit, running: Running, extension: Duration | None, calendar: Calendar) -> Count:
     """The nominal and the legal end; of several lengths the one that ends first counts. Raises CountError."""
+    if limit.set_by:
+        return _set_end(limit, running, extension, calendar)
     first = _count(limit, limit.within, running, extension, calendar)
     if not limit.or_within:
         return first
@@ -51,6 +54,23 @@ def legal_end(limit: Limit, running: Running, extension: Duration | None, calend
     if not running.words:
         return best
     return replace(best, steps=(*best.steps, _earliest_of(limit, chosen, best)))
+
+
+def _set_end(limit: Limit, running: Running, extension: Duration | None, calendar: Calendar) -> Count:
+    """The end set for the single case, as it stands; an extension is counted from it (指定办理期限)."""
+    set_at = running.set_at
+    if set_at is None:
+        raise CountError(Text("没有指定办理期限", "no end has been set"))
+    if set_at < running.start_at:
+        at = instant_of(set_at, calendar)
+        raise CountError(Text(f"指定期限 {at} 早于起算时间", f"the end set, {at}, is before the start"))
+    day = calendar.local_day(set_at)
+    said = CountStep(Text("期限由本案指定。", "The end was set for this case."), set_at)
+    if extension is None:
+        return Count(set_at, set_at, calendar.is_provisional(day), (said,), day, day)
+    off, words = running.excluded, running.words
+    longer = count(set_at, extension, calendar, roll=limit.roll, cutoff=limit.cutoff, excluded=off, words=words)
+    return replace(longer, steps=(said, *longer.steps))
 
 
 def _count(limit: Limit, within: Duration, running: Running, extension: Duration | None, calendar: Calendar) -> Count:

@@ -63,6 +63,8 @@ def _of_policy(policy: Policy, setting: Setting, today: date) -> Iterator[Proble
     for limit in policy.limits:
         if not limit.enabled:
             continue
+        if limit.set_by:
+            continue  # its end is set for each case: there is nothing to try it by
         calendar = setting.calendars[limit.calendar or policy.calendar or setting.default_calendar]
         yield from _looser_than_law(limit, calendar, today)
         yield from _of_ladder(policy, limit, calendar, today)

@@ -182,6 +182,8 @@ def _counted(asked: _Question) -> tuple[list[_Result], list[Reason]]:
 
 def _clocks(asked: _Question) -> tuple[Sequence[Clock], list[Reason]]:
     limit, case = asked.limit, asked.case
+    if not _has_an_end(limit, case):
+        return (), _missing_end(asked)
     if limit.per_holder and not all(is_link(name) for name in limit.start):
         clocks = clocks_of_holders(limit, case, asked.linked, asked.calendar, asked.now, asked.before)
         findings = future_movements(case, asked.place, asked.now)
@@ -216,7 +218,7 @@ def _terms(
     if case.extensions:
         holder = clock.holder
         recorded = [e for e in case.extensions if holder is None or holder.had_it_at(e.decided_at, calendar)]
-        running = Running(clock.start_at, still.excluded, words=False)
+        running = Running(clock.start_at, still.excluded, words=False, set_at=_set_at(limit, case))
         extension, refused = effective_extension(limit, recorded, running, calendar, place, now)
         findings = (*findings, *refused)
     return _Terms(extension, still, tuple(findings))
@@ -224,7 +226,7 @@ def _terms(
 
 def _once(asked: _Question, clock: Clock, terms: _Terms) -> tuple[list[_Result], list[Reason]]:
     """The one obligation of a clock that does not come again."""
-    running = Running(clock.start_at, terms.still.excluded, words=asked.words)
+    running = Running(clock.start_at, terms.still.excluded, words=asked.words, set_at=_set_at(asked.limit, asked.case))
     counted = legal_end(asked.limit, running, terms.extension, asked.calendar)
     platform, doubts = platform_end(asked.limit, asked.case, clock.start_at, asked.place, asked.calendar, asked.now)
     state, done_at, more = _state(asked, clock, terms, counted)
@@ -340,6 +342,25 @@ def _known(asked: _Question, instance: str, clock: Clock) -> Obligation | None:
 def _is_of(known: Obligation, clock: Clock) -> bool:
     """Whether a known obligation is of the same holder; one from before there was a clock per holder is."""
     return clock.holder is None or known.holder_unit in {None, clock.holder.unit}
+
+
+def _set_at(limit: Limit, case: Case) -> datetime | None:
+    """The end that was set for this very case, if the limit asks for one."""
+    milestone = first_there(limit.set_by, case) if limit.set_by else None
+    return None if milestone is None else case.milestones[milestone]
+
+
+def _has_an_end(limit: Limit, case: Case) -> bool:
+    return not limit.set_by or first_there(limit.set_by, case) is not None
+
+
+def _missing_end(asked: _Question) -> list[Reason]:
+    limit = asked.limit
+    if not asked.case.open:
+        return []
+    zh = f"“{limit.title}”适用，但还没有指定期限（{'、'.join(limit.set_by)}）。"
+    en = f"'{limit.id}' applies, but its end has not been set yet ({', '.join(limit.set_by)})."
+    return [finding(asked.place, asked.now, zh, en)]
 
 
 def _missing_start(asked: _Question) -> list[Reason]:

@@ -27,13 +27,9 @@ Facts = tuple[tuple["datetime", "Case"], ...]
 
 def appointed_in(policies: PolicySet) -> frozenset[str]:
     """The milestones these policies read as limits set in advance, not as something that happened."""
-    return frozenset(
-        bound.milestone
-        for policy in policies.policies.values()
-        for limit in policy.limits
-        for bound in limit.platform_due
-        if bound.after is None
-    )
+    limits = [limit for policy in policies.policies.values() for limit in policy.limits]
+    bounds = {bound.milestone for limit in limits for bound in limit.platform_due if bound.after is None}
+    return frozenset(bounds.union(*(limit.set_by for limit in limits)))
 
 
 def history_of(case: Case, appointed: Collection[str], until: datetime) -> Facts:

@@ -313,8 +313,8 @@ def _print_caught(scores: Sequence[Score]) -> None:
         ahead = f"{score.days_ahead / score.warned:.1f}" if score.warned else "—"
         click.echo(
             speak(
-                f"\n超期的 {score.warned + score.unwarned} 件次中，{score.warned} 件次在到期前有过预警"
-                f"（平均提前 {ahead} 个工作日），{score.unwarned} 件次没有。",
+                f"\n超期 {score.warned + score.unwarned} 件次：{score.warned} 件在到期前有过预警"
+                f"（平均提前 {ahead} 个工作日），{score.unwarned} 件没有。",
                 f"\nof {score.warned + score.unwarned} limits that ended late, {score.warned} had a warning before"
                 f" (on average {ahead} working days), {score.unwarned} had none.",
             )

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.output import EXIT_FOUND, config_option, json_option, language, no_traceback, say, speak, to_json
+from daemon.cli.output import EXIT_FOUND, config_option, json_option, no_traceback, say, speak, to_json
 from daemon.clock import SystemClock
 from daemon.errors import SettingsError
 from daemon.second_look import failed_trials, remarks
 from daemon.settings import load
-from policies.duration import format_duration
+from policies.explain import length_text
 from policies.text import Text
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _print_policy(console: Console, policy: Policy) -> None:
 
 
 def _length(limit: Limit) -> str:
-    return format_duration(limit.within, language()) if limit.within.amount else speak("未设", "not set")
+    return say(length_text(limit)) if limit.within.amount or limit.set_by else speak("未设", "not set")
 
 
 def _ladder(policy: Policy, limit: Limit) -> str:
