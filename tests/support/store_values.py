@@ -122,7 +122,7 @@ def outbox(store: Store, *keys: str, channel: str = "sms", **more: object) -> in
     epoch = store.open_worker("node-a", 1, NOW)
     store.save_cases([case_change()], NOW)
     (held,) = store.claim_due(epoch, NOW, 10)
-    notices = [notice(key, channel=channel, **more) for key in keys]
+    notices = [replace(notice(key, channel=channel), **more) for key in keys]  # type: ignore[arg-type]
     assert store.save_decisions(epoch, [decision(held, *notices)], "v1", NOW) == len(keys)
     return epoch
 
