@@ -19,8 +19,9 @@ from daemon.errors import DaemonError
 from daemon.intake import Intake, named
 from daemon.store.values import Decision, DeliveryState, Event
 from policies.conditions import asks_receptions
-from policies.evaluate import after_failure, after_transfer, comes_back, evaluate
-from policies.model import ObligationState, Why
+from policies.course import no_longer_true
+from policies.evaluate import after_failure, after_transfer, evaluate
+from policies.model import Why
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -219,7 +220,8 @@ class Engine:
         refused: dict[str, str] = {}
         for one in old:
             known = obligations.get(one.notice.case_key, ())
-            why = _no_longer_true(one.notice, known, now) or self._passed_on(one, cases, known, now)
+            standing = [stored.obligation for stored in known]
+            why = no_longer_true(one.notice, standing, now) or self._passed_on(one, cases, known, now)
             if why:
                 refused[one.notice.key] = why
         return refused
@@ -329,19 +331,6 @@ def _same_message(other: Delivery, failed: Delivery) -> bool:
         and (his.policy, his.limit, his.instance, his.deadline_version, his.step, his.repeat, his.person)
         == (mine.policy, mine.limit, mine.instance, mine.deadline_version, mine.step, mine.repeat, mine.person)
     )
-
-
-def _no_longer_true(notice: Notice, obligations: Sequence[StoredObligation], now: datetime) -> str | None:
-    mine = next((o.obligation for o in obligations if _is_of(notice, o)), None)
-    if mine is None:
-        return "withdrawn"
-    if mine.state is not ObligationState.OPEN and not (comes_back(mine) and notice.why is Why.REVIEW):
-        return mine.state.value
-    if mine.deadline_version != notice.deadline_version:
-        return "deadline_moved"
-    if notice.expires_at is not None and now >= notice.expires_at:
-        return "next_step_took_over"
-    return None
 
 
 def _is_of(notice: Notice, stored: StoredObligation) -> bool:

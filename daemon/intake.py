@@ -22,6 +22,7 @@ from daemon.errors import DaemonError, SourceUnavailable
 from daemon.source import BadRow
 from daemon.store.codec import encode_case
 from daemon.store.values import FINAL, CaseChange, DeliveryState, Event, SetAside, StoredCase
+from policies.course import ahead_of
 from policies.model import Case, Directory, ObligationState, Why
 from policies.text import Text
 
@@ -335,9 +336,7 @@ class Intake:
 
 def fingerprint(case: Case, now: datetime) -> str:
     """A hash of all the facts a count may use, and of which of them lie ahead: those come true by time alone."""
-    ahead = sorted(name for name, at in case.milestones.items() if at > now)
-    ahead += sorted(f"pause {pause.seq}" for pause in case.pauses if pause.from_at > now)
-    return hashlib.sha256("\n".join((encode_case(case), *ahead)).encode()).hexdigest()
+    return hashlib.sha256("\n".join((encode_case(case), *sorted(ahead_of(case, now)))).encode()).hexdigest()
 
 
 def _source_print(known: StoredCase) -> str:
