@@ -70,6 +70,7 @@ class Found:
     beats: list[JobBeat]
     aside: list[SetAside]
     directory_read_at: datetime | None
+    policy_version: str  # in force; before the first start that of the files
 
     @property
     def whole(self) -> bool:
@@ -109,7 +110,7 @@ def status(config_path: str, *, as_json: bool) -> None:
     with desk(config_path) as at_desk:
         found = _look(at_desk, SystemClock().now())
         if as_json:
-            click.echo(to_json(_as_json(at_desk, found)))
+            click.echo(to_json(_as_json(found)))
         else:
             _show(at_desk, found, config_path)
     if not found.whole:
@@ -117,8 +118,11 @@ def status(config_path: str, *, as_json: bool) -> None:
 
 
 def _look(at_desk: Desk, now: datetime) -> Found:
+    from daemon.store.versions import in_force  # noqa: PLC0415 - loads the database library
+
     store = at_desk.store
     remembered = store.directory()
+    current = in_force(store.policy_versions(), now)
     return Found(
         now,
         store.audit(now, GRACE),
@@ -127,17 +131,18 @@ def _look(at_desk: Desk, now: datetime) -> Found:
         store.beats(),
         store.rows_set_aside(),
         remembered[1] if remembered else None,
+        current.version if current else at_desk.configuration.version,
     )
 
 
 # --- for machines ------------------------------------------------------------------------------------------
 
 
-def _as_json(at_desk: Desk, found: Found) -> dict[str, object]:
+def _as_json(found: Found) -> dict[str, object]:
     audit, standing = found.audit, found.standing
     return {
         "ok": found.whole,
-        "policy_version": at_desk.configuration.version,
+        "policy_version": found.policy_version,
         "running": [{"node": node, "pid": pid, "heard_at": at} for node, pid, at in found.running],
         "audit": {
             "open": audit.open,
@@ -234,7 +239,7 @@ def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
         (speak("待发消息", "to be sent"), waiting),
         *([(speak("待核发", "await release"), held)] if audit.held else []),
         (speak("台账封存", "ledger sealed"), sealed),
-        (speak("策略版本", "policy version"), at_desk.configuration.version[:12]),
+        (speak("策略版本", "policy version"), found.policy_version[:12]),
     ]
 
 

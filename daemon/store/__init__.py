@@ -468,11 +468,6 @@ class Store:
         with self._database.reading() as connection:
             return views.standing(connection)
 
-    def remember_policy(self, version: str, files: Mapping[str, str], now: datetime) -> None:
-        """Keep the text of a policy version that came into force (once per version)."""
-        with self._database.writing() as connection:
-            views.remember_policy(connection, version, files, now)
-
     # --- versions of the policies ------------------------------------------------------------------------
 
     def policy_versions(self) -> list[PolicyVersion]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from daemon.store import codec, release
+from daemon.store import release
 from daemon.store.bulk import among, fetch, insert_rows
 from daemon.store.codec import instant, maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, OBLIGATION_COLUMNS, delivery, stored_obligation
@@ -20,14 +20,13 @@ from daemon.store.tables import (
     deliveries,
     ledger,
     obligations,
-    policy_versions,
     seals,
     workers,
 )
 from daemon.store.values import Audit, Delivery, DeliveryState, JobBeat, Standing, StoredObligation
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from datetime import datetime, timedelta
 
 
@@ -146,12 +145,6 @@ def people_summary(connection: sa.Connection, keys: Collection[str]) -> dict[str
     for role, channel, state, number in fetch(connection, query.order_by(d.role, d.channel)):
         numbers.setdefault(f"{role} {channel}", {})[state] = number
     return numbers
-
-
-def remember_policy(connection: sa.Connection, version: str, files: Mapping[str, str], now: datetime) -> None:
-    """Keep the text of a policy version, once."""
-    row = (version, codec.encode(dict(files)), micros(now))
-    insert_rows(connection, policy_versions, ("version", "files", "since_at"), [row], "ON CONFLICT DO NOTHING")
 
 
 def beat(connection: sa.Connection, job: str, node: str, now: datetime, error: str) -> None:

@@ -189,7 +189,6 @@ def test_small_tables(store: Store) -> None:
     assert store.directory() is None
     for value in ("1", "2"):
         store.set_bookmark("cases", value)
-        store.remember_policy("v1", {"xinfang.yaml": f"policy: {value}"}, NOW)
     assert store.bookmark("cases") == "2"
     people = Directory(
         {"o1": Official("o1", "承办人", "u1", {"sms": "13800000001"}, active=False)},
