@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING
 from daemon.yamlfile import located, parse_yaml
 from policies.errors import Problem
 from policies.lint import Setting, lint
-from policies.spelling import dotted
-from policies.text import Text
 from policies.trials import run_trials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import date
 
     from daemon.settings import Configuration
     from daemon.yamlfile import YamlFile
-    from policies.calendar import Calendar
-    from policies.model import Directory, PolicySet
+    from policies.model import Directory
+    from policies.text import Text
 
 
 def failed_trials(configuration: Configuration) -> tuple[Text, ...]:
@@ -36,14 +34,6 @@ def remarks(configuration: Configuration, today: date, people: Directory | None)
     """What is worth a second look, with file, line and column; without `people` no role is looked up."""
     setting = Setting(configuration.calendars, configuration.settings.office.calendar, people)
     return _in_files(configuration, lint(configuration.policies, setting, today))
-
-
-def play_trials(policies: PolicySet, calendars: Mapping[str, Calendar], kinds: Mapping[str, str]) -> tuple[Text, ...]:
-    """The same for policies that do not lie in files any more: where a trial stands is told by its key."""
-    return tuple(
-        Text(f"{dotted(one.path)}：{one.message.zh}", f"{dotted(one.path)}: {one.message.en}")
-        for one in run_trials(policies, calendars, kinds)
-    )
 
 
 def _in_files(configuration: Configuration, problems: Sequence[Problem]) -> tuple[Text, ...]:

@@ -45,6 +45,7 @@ def across_parts(tree: object, known: KnownNames) -> Iterator[Problem]:
     yield from _steps_named_twice(tree)
     yield from _tests_named_twice(tree)
     yield from _limits_in_a_circle(tree)
+    yield from _set_ends_that_come_again(tree)
     yield from _milestones_nobody_maps(tree, known)
     yield from _place_nobody_maps(tree, known)
 
@@ -65,6 +66,16 @@ def policies_named_twice(trees: Mapping[str, object]) -> Iterator[Problem]:
                 ),
             )
         first.setdefault(policy, name)
+
+
+def _set_ends_that_come_again(tree: object) -> Iterator[Problem]:
+    """An end set for the single case comes once: what comes again needs a length."""
+    for name in _keys(_at(tree, "limits")):
+        if _at(tree, "limits", name, "within", "set_by") is None or _at(tree, "limits", name, "recur") is None:
+            continue
+        zh = "每案各自指定的期限（within: {set_by: …}）只有一次，不能再按周期重来，应去掉 recur 或写长度"
+        en = "an end set for each case (within: {set_by: …}) comes once only: leave out recur, or write a length"
+        yield Problem(("limits", name, "recur"), Text(zh, en))
 
 
 # --- names used twice -----------------------------------------------------------------------------------------
