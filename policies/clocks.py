@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from policies.facts import end_of_bare_day, finding, instants_of
 from policies.model import ObligationState
+from policies.wording import instant_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,21 +88,12 @@ def met_at(
 ) -> tuple[datetime | None, list[Reason]]:
     """When the limit was met, None if it was not; an instant in the future is not believed."""
     findings: list[Reason] = []
-    done_at: datetime | None = None
-    for name in limit.done:
-        last = case.milestones.get(name)
-        if last is None:
-            continue
-        if clock.holder is None:
-            done_at = last
-            break
-        mine = [at for at in instants_of(name, case) if clock.holder.had_it_at(at, calendar)]
-        if mine:
-            done_at = mine[0]
-            break
-    before = None if clock.holder is None or known is None else known.done_at
-    if before is not None and clock.holder is not None and clock.holder.had_it_at(before, calendar):
-        done_at = remembered(known, done_at, limit, case) or done_at
+    done_at = next((at for at in (_met_by(name, case, clock, calendar) for name in limit.done) if at is not None), None)
+    before = None if known is None else remembered(known, done_at, limit, case)
+    if before is not None and _in_its_time(before, clock, calendar):
+        if clock.holder is None and done_at is not None and done_at != before:
+            findings.append(_overwritten(limit, place, before, done_at, calendar))
+        done_at = before
     if done_at is None:
         return None, findings
     done_day = calendar.local_day(done_at)
@@ -112,6 +104,27 @@ def met_at(
         zh, en = f"“{limit.title}”办理时间早于起算时间。", f"'{limit.id}' was done before it started."
         findings.append(finding(place, done_at, zh, en))
     return done_at, findings
+
+
+def _met_by(name: str, case: Case, clock: Clock, calendar: Calendar) -> datetime | None:
+    """The first instant of that milestone in the time of this clock; of one before its start, the last."""
+    holder, instants = clock.holder, instants_of(name, case)
+    if holder is not None:
+        return next((at for at in instants if holder.had_it_at(at, calendar)), None)
+    return next((at for at in instants if _in_its_time(at, clock, calendar)), case.milestones.get(name))
+
+
+def _in_its_time(at: datetime, clock: Clock, calendar: Calendar) -> bool:
+    if clock.holder is not None:
+        return clock.holder.had_it_at(at, calendar)
+    return calendar.local_day(at) >= calendar.local_day(clock.start_at)
+
+
+def _overwritten(limit: Limit, place: str, before: datetime, now_said: datetime, calendar: Calendar) -> Reason:
+    first, later = instant_of(before, calendar), instant_of(now_said, calendar)
+    zh = f"“{limit.title}”办理时间原为 {first}，后被改为 {later}，仍按原记载。"
+    en = f"'{limit.id}' was done at {first}; that was overwritten with {later}. The first one stands."
+    return finding(place, before, zh, en)
 
 
 def remembered(known: Obligation | None, found: datetime | None, limit: Limit, case: Case) -> datetime | None:
