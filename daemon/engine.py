@@ -19,7 +19,7 @@ from daemon.errors import DaemonError
 from daemon.intake import Intake, named
 from daemon.store.values import Decision, DeliveryState, Event
 from policies.conditions import asks_receptions
-from policies.course import no_longer_true
+from policies.course import may_hear, no_longer_true
 from policies.evaluate import after_failure, after_transfer, evaluate
 from policies.model import Why
 
@@ -237,9 +237,7 @@ class Engine:
             return None
         policy, limit, _ = rule
         if stored.case.restricted:
-            allowed = policy.restricted
-            may_know = notice.person in allowed.recipients and notice.say == allowed.say
-            return None if may_know else Why.RESTRICTED.value
+            return None if may_hear(notice, stored.case, policy) else Why.RESTRICTED.value
         first, calendar = stored.first_handler, self.rules.calendar(policy, limit)
         plan = after_transfer(
             policy, mine.obligation, stored.case, notice, self.directory, first, calendar, now, self.rules.kinds

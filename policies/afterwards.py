@@ -59,7 +59,8 @@ def after_failure(
     step = step_of(failed.step, setting.ladder)
     channels = channels_of(step.via if step else None, policy, kinds)
     letter, quiet = _letter_again(failed, step, setting)
-    untried = reachable(failed.person, channels_named(failed.instead, kinds), directory)
+    recused = failed.person in case.recused
+    untried = () if recused else reachable(failed.person, channels_named(failed.instead, kinds), directory)
     if case.restricted is not (failed.role == RESTRICTED) or (case.restricted and not untried):
         notices, told = list["Notice"](), [sentences.restricted(failed.step, now)]
     elif untried:
@@ -83,18 +84,28 @@ def after_transfer(
     """A notice that has not gone out and is meant for somebody else by now: the same for the one in that role today.
 
     None if it is still for the right person. What went up the chain stays with the one it went to, and so does what
-    went to somebody on the list of a restricted case.
+    went to somebody on the list of a restricted case. Whoever is recused by now (回避) gets nothing, however it came to
+    him: the next one up does, or nobody.
     """
-    if planned.why not in _FOR_THE_ROLE or planned.facts.get("instead_of") is not None or planned.role == RESTRICTED:
+    if planned.role == RESTRICTED:
+        return None
+    recused = planned.person in case.recused
+    for_the_role = planned.why in _FOR_THE_ROLE and planned.facts.get("instead_of") is None
+    if not for_the_role and not recused:
         return None
     setting = setting_of(policy, obligation, case, History(), directory, first_handler, calendar, now, kinds)
     if setting is None:
         return None
     kind = (kinds.get(planned.channel, planned.channel),)
-    answers = setting.resolve(planned.role, kind)
+    answers = (
+        setting.resolve(planned.role, kind) if for_the_role else (setting.above(planned.role, planned.person, kind),)
+    )
     found = answers[0]
-    if found.person is None or planned.person in {one.person for one in answers}:
+    if planned.person in {one.person for one in answers} or (found.person is None and not recused):
         return None
+    changed = sentences.recused_since(planned, now) if recused else sentences.handed_over(planned, now)
+    if found.person is None:
+        return Plan((), None, (changed, *found.reasons), setting.light, History())
     told = tuple(replace(reason, step=planned.step) for reason in found.reasons)
     letter = replace(
         _letter_of(planned),
@@ -106,7 +117,7 @@ def after_transfer(
     to = recipient(found, found.person, planned.why, copy=planned.copy)
     instead = reachable(to.person, channels_named(planned.instead, kinds), directory)
     again = notice(to, letter, planned.channel, facts_of(setting), setting, instead, planned.wait)
-    return Plan((again,), None, (sentences.handed_over(planned, now), *told), setting.light, History())
+    return Plan((again,), None, (changed, *told), setting.light, History())
 
 
 def _silent(failed: Notice, setting: Setting) -> Why | None:

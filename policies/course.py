@@ -147,6 +147,12 @@ def ahead_of(case: Case, now: datetime) -> frozenset[str]:
     return frozenset((*milestones, *pauses))
 
 
+def may_hear(notice: Notice, case: Case, policy: Policy) -> bool:
+    """Whether a notice about a restricted case still goes to somebody on its list, and without content."""
+    listed, person = policy.restricted, notice.person
+    return person in listed.recipients and person not in case.recused and notice.say == listed.say
+
+
 def no_longer_true(notice: Notice, obligations: Iterable[Obligation], now: datetime) -> str | None:
     """Why a notice that has not gone out yet must not go out any more; None if it still holds."""
     mine = next((one for one in obligations if key_of(one) == key_of_notice(notice)), None)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from policies.conditions import asks_receptions
 from policies.counting import CountError
-from policies.course import ahead_of, key_of, key_of_notice, no_longer_true, take_over
+from policies.course import ahead_of, key_of, key_of_notice, may_hear, no_longer_true, take_over
 from policies.evaluate import after_transfer, evaluate
 from policies.model import Case, Directory, History, Light, Notice, Obligation, ObligationState, Reason, Reception, Why
 from policies.obligations import calendar_for
@@ -326,8 +326,7 @@ class _Play:
         policy, _, calendar = rule
         one = self.running[key].obligation
         if self.case.restricted:
-            may_know = told.notice.person in policy.restricted.recipients and told.notice.say == policy.restricted.say
-            return None if may_know else RESTRICTED
+            return None if may_hear(told.notice, self.case, policy) else RESTRICTED
         plan = after_transfer(
             policy,
             one,

@@ -196,6 +196,13 @@ def handed_over(planned: Notice, now: datetime) -> Reason:
     return Reason(Why.MOVED, Text(zh, en), planned.step, now, planned.person)
 
 
+def recused_since(planned: Notice, now: datetime) -> Reason:
+    """The one it was meant for must not hear of the case any more."""
+    zh = f"发出前 {planned.person} 已回避，不再发给本人，转报上一级。"
+    en = f"{planned.person} was recused before it went out: the next one up is told."
+    return Reason(Why.RECUSED, Text(zh, en), planned.step, now, planned.person)
+
+
 def undelivered(failed: Notice, now: datetime) -> Reason:
     """It goes to the next person up."""
     title = role_title(failed.role)
