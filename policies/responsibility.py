@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from policies.holding import holder_at, holdings
 from policies.model import Why
 from policies.text import Text
+from policies.ways import FUNCTIONAL, way_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,11 +104,8 @@ def leaders_over(
     unit: str | None, case: Case, directory: Directory, policy: Policy, at: datetime
 ) -> tuple[Bearer, ...]:
     """Who held the posts of the policy's chain above that unit at that instant, the nearest of each post."""
-    ways = [_upward(unit, directory, _functional)]
-    if "territorial" in policy.legs:
-        place = case.fields.get(policy.place)
-        start = next((one.key for one in directory.units.values() if place is not None and one.area == place), None)
-        ways.append(_upward(start, directory, _territorial))
+    legs = dict.fromkeys((FUNCTIONAL, *policy.legs))
+    ways = [way_of(leg, policy, case, unit, directory, at).units for leg in legs]
     found: dict[tuple[str, str], Bearer] = {}
     for way in ways:
         for role in policy.chain:
@@ -233,23 +231,6 @@ def _leader(post: Post) -> Bearer:
 
 
 # --- the chain, as it was ----------------------------------------------------------------------------------------
-
-
-def _functional(unit: str, directory: Directory) -> str | None:
-    return directory.units[unit].parent if unit in directory.units else None
-
-
-def _territorial(unit: str, directory: Directory) -> str | None:
-    there = directory.units.get(unit)
-    return None if there is None else there.area_parent or there.parent
-
-
-def _upward(unit: str | None, directory: Directory, above: Callable[[str, Directory], str | None]) -> tuple[str, ...]:
-    way: list[str] = []
-    while unit is not None and unit not in way:
-        way.append(unit)
-        unit = above(unit, directory)
-    return tuple(way)
 
 
 def _nearest(role: str, way: tuple[str, ...], directory: Directory, at: datetime) -> Post | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,6 +92,18 @@ def test_a_co_handler_is_named_and_does_not_answer_for_the_case() -> None:
     answer = who(replace(CASE, transfers=(*MOVES, helped)), FIRST, PEOPLE, POLICY, at("2026-06-02 10:00"))
     assert [one.unit for one in answer.helpers] == ["丙"]
     assert "丙" not in {one.unit for one in answer.answerable}
+
+
+@pytest.mark.parametrize("place", ["370102", "370102003", " 370102 ", 370102])
+def test_whoever_is_told_for_a_place_answers_for_it(place: str | int) -> None:
+    """The leaders named for a breach are found by the place as the chain finds them: also by a smaller place's code."""
+    street = OfficeUnit("街道", "某街道", "局", area="370102")
+    people = replace(
+        PEOPLE, units={**PEOPLE.units, "街道": street}, posts=(*POSTS, Post("街道", "section_head", "街道主任"))
+    )
+    both = replace(POLICY, legs=("functional", "territorial"))
+    there = leaders_over("甲", replace(CASE, fields={"place": place}), people, both, at("2026-06-01 10:00"))
+    assert [(one.unit, one.official) for one in there] == [("甲", "甲科长"), ("局", "副局长"), ("街道", "街道主任")]
 
 
 def test_the_territorial_leg_is_asked_too() -> None:
