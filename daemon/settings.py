@@ -16,7 +16,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from channels.registry import channel_types, kind_of
+from channels.spool import SpoolSettings
 from daemon.calendars import load_calendars
+from daemon.clock import PRACTICE_NOW, practice_now
 from daemon.errors import SettingsError
 from daemon.mapping import SourceMapping
 from daemon.yamlfile import SecretText, YamlFile, located, parse_yaml, read_yaml, reveal_secrets
@@ -178,6 +180,7 @@ class _Main(_Part):
     language: Literal["zh", "en"] = "zh"
     release: ReleaseSettings = ReleaseSettings()
     dark: bool = False
+    sandbox: bool = False
 
 
 # --- what comes out -----------------------------------------------------------------------------------------
@@ -231,13 +234,14 @@ class Configuration:
 def policies_of(files: Mapping[str, str], version: str, configuration: Configuration) -> PolicySet:
     """A version of the policies from the text of its files, as it was kept.
 
-    What a policy asks of the shared database is not checked again: a column may be gone that only old cases had.
+    What a policy asks of the shared database and of the channels is not checked again: a column may be gone that only
+    old cases had, and a message for a channel that is gone goes up the chain.
 
     Raises:
         SettingsError: this software, or this configuration, cannot read it.
     """
     trees = {name: parse_yaml(text, Path(name)).tree for name, text in files.items()}
-    known = replace(configuration.known, milestones=None, fields=None)
+    known = replace(configuration.known, milestones=None, fields=None, channels=None)
     try:
         parsed = parse_policies(trees, known)
     except PolicyError as error:
@@ -275,6 +279,9 @@ def store_url(path: Path, environment: Mapping[str, str] | None = None) -> str:
         store = StoreSettings.model_validate(file.tree.get("store"))
     except ValidationError:
         raise SettingsError(Text("duban.yaml 的 store 有误。", "section store of duban.yaml is wrong")) from None
+    pretended = wrong_time(sandbox=file.tree.get("sandbox") is True)
+    if pretended is not None:
+        raise SettingsError(pretended)
     if any(problem.path[:1] == ("store",) for problem in missing):
         raise SettingsError(Text("取不到 store 的口令。", "the password of store cannot be fetched"))
     return _with_password(_sqlite_beside(store.url, path.parent), store.password)
@@ -316,6 +323,7 @@ class _Loading:
             mistakes += _unknown_calendar(main.office.calendar, calendars)
         policy_files = self._policy_files(file, mistakes)
         templates = self._folder(file, "templates", "templates", mistakes)
+        mistakes += _practice(channels, sandbox=main is not None and main.sandbox)
         self._note(file, mistakes)
         zone = KnownNames().zone if main is None else ZoneInfo(main.office.time_zone)
         known = _known_names(mapping, calendars, channels, zone)
@@ -475,6 +483,34 @@ class _Loading:
             return None
 
 
+def _practice(channels: Sequence[_ChannelPart], *, sandbox: bool) -> list[Problem]:
+    """In a sandbox nothing may leave the machine; outside of one the time may not be pretended."""
+    wrong = wrong_time(sandbox=sandbox)
+    mistakes = [] if wrong is None else [Problem((), wrong)]
+    real = [each.name for each in channels if sandbox and not isinstance(each.settings, SpoolSettings)]
+    return mistakes + [Problem(("channels", name, "type"), _ONLY_FILES) for name in real]
+
+
+def wrong_time(*, sandbox: bool) -> Text | None:
+    """What is wrong with the time that `DUBAN_NOW` pretends, if anything."""
+    try:
+        pretended = practice_now()
+    except ValueError:
+        return Text(
+            f"{PRACTICE_NOW} 应为时刻，如 2026-11-23 09:00",
+            f"{PRACTICE_NOW} must be an instant such as 2026-11-23 09:00",
+        )
+    return None if pretended is None or sandbox else _PRETENDED
+
+
+_ONLY_FILES = Text(
+    "练习环境（sandbox: true）只能用 spool 通道：消息写成文件，什么也不真发",
+    "a sandbox (sandbox: true) may only have spool channels: messages become files, nothing is really sent",
+)
+_PRETENDED = Text(
+    f"设了 {PRACTICE_NOW}（假定的时间），只能用于 duban init --sandbox 建的练习环境；请先 unset {PRACTICE_NOW}",
+    f"{PRACTICE_NOW} pretends a time, which only a sandbox of duban init --sandbox may do; unset {PRACTICE_NOW} first",
+)
 _SOURCE_EXPECTED = Text(
     "应为映射文件名（如 source.yaml）或映射本身",
     "expected the name of a mapping file (such as source.yaml) or the mapping",

@@ -59,8 +59,8 @@ OFFICE_ZONE = ZoneInfo("Asia/Shanghai")
 class KnownNames:
     """What the rest of the configuration offers to policies; None means: not known here, do not check.
 
-    `kinds` are the kinds of address, `channels` the channels by the name they have in the configuration; a step may
-    name either. `zone` is the office's time zone: the clock of `tests:`.
+    `kinds` are the kinds of address, `channels` the channels by the name they have in the configuration (None: any
+    name will do); a step may name either. `zone` is the office's time zone: the clock of `tests:`.
     """
 
     milestones: Collection[str] | None = None
@@ -69,7 +69,7 @@ class KnownNames:
     calendars: Collection[str] | None = None
     kinds: tuple[str, ...] = ("sms", "email")
     roles: Collection[str] = ()
-    channels: Collection[str] = ()
+    channels: Collection[str] | None = ()
     zone: ZoneInfo = OFFICE_ZONE
 
 
@@ -316,6 +316,11 @@ OfficialKey = Annotated[
     str, PlainValidator(_official), WithJsonSchema({"type": ["string", "integer"], "not": {"enum": list(ROLES)}})
 ]
 
+
+def _channels_of(known: KnownNames) -> Collection[str] | None:
+    return None if known.channels is None else {*known.kinds, *known.channels}
+
+
 _MILESTONES = (
     "registered_at",
     "forwarded_at",
@@ -340,7 +345,7 @@ Say = Annotated[
 ]
 Channel = Annotated[
     str,
-    AfterValidator(known_as("渠道类别", "kind of channel", lambda names: {*names.known.kinds, *names.known.channels})),
+    AfterValidator(known_as("渠道类别", "kind of channel", lambda names: _channels_of(names.known))),
     _open_words("sms", "email"),
 ]
 CalendarName = Annotated[str, AfterValidator(known_as("日历", "calendar", lambda names: names.known.calendars))]

@@ -25,8 +25,8 @@ class Channels:
 def channels_of(via: Via | None, policy: Policy, kinds: Mapping[str, str]) -> Channels:
     """The channels of a step, of its policy, or one for each kind there is; a kind means the first channel of it.
 
-    What the office has not set up is left out. If nothing at all is set up the names stay as they are, so that the
-    failure to deliver shows.
+    What the office has not set up is left out. If it has none of those named any more (an older version of the policies
+    may name a channel that is gone), all it has are used; with none at all the names stay, so that the failure shows.
     """
     wanted = via or policy.via
     names = _set_up(wanted.channels, kinds)
@@ -38,7 +38,7 @@ def _set_up(named: tuple[str, ...], kinds: Mapping[str, str]) -> tuple[str, ...]
     if not named:
         return tuple(first_of.values())
     ready = dict.fromkeys(name if name in kinds else first_of.get(name) for name in named)
-    return tuple([name for name in ready if name is not None]) or named
+    return tuple([name for name in ready if name is not None]) or tuple(first_of.values()) or named
 
 
 def channels_named(names: tuple[str, ...], kinds: Mapping[str, str]) -> Channels:

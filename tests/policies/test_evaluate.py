@@ -14,6 +14,7 @@ from policies.duration import parse_duration
 from policies.evaluate import after_failure, evaluate, light_at, timeline
 from policies.model import FirstHandler, History, Light, Lights, Notice, ObligationState, Plan, Policy, Post, Via, Why
 from policies.obligations import first_handler_of
+from policies.via import channels_of
 from support.invented_office import (
     CHINA,
     KINDS,
@@ -236,10 +237,15 @@ def test_both_channels_are_used() -> None:
 
 
 def test_channels_not_set_up_are_left_out_unless_none_is_left() -> None:
-    """An office without a gateway for texts sends mail only; an office with nothing set up fails visibly."""
+    """An office without a gateway for texts sends mail only; if none of those named is there, all there are serve."""
     assert told(decide(START, rules=policy(via=Via(("email", "pigeon"))))) == [("assigned", "clerk", "email")]
-    people = with_person(official("clerk", "B", addresses={"pigeon": "left window"}))
-    assert told(decide(START, rules=policy(via=Via(("pigeon",))), people=people)) == [("assigned", "clerk", "pigeon")]
+    every = [("assigned", "clerk", "sms"), ("assigned", "clerk", "email")]
+    assert told(decide(START, rules=policy(via=Via(("pigeon",))))) == every
+
+
+def test_an_office_without_any_channel_fails_visibly() -> None:
+    """With nothing set up the names stay, so that the failure to deliver shows."""
+    assert channels_of(Via(("pigeon",)), policy(), {}).names == ("pigeon",)
 
 
 def test_a_kind_means_the_first_channel_of_that_kind() -> None:

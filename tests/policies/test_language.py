@@ -311,6 +311,7 @@ WHOLE["limits"]["finish"] |= {
     "pause": {"approved_by": "principal", "basis": "required", "up_to": "9 日"},
 }
 WHOLE["limits"]["other"] = {**WHOLE["limits"]["finish"], "start": "accepted_at", "within": {"set_by": "limit_at"}}
+del WHOLE["limits"]["other"]["recur"]
 WHOLE["ladders"]["standard"]["steps"] += [
     {
         **STEP,

@@ -232,12 +232,14 @@ def test_a_limit_that_is_off_may_name_milestones_nobody_maps_anywhere() -> None:
     """Also inside its parts; switched on, each is told at its own place."""
     parts: dict[str, Any] = {
         "within": {"set_by": ["assigned_limit_at"]},
-        "recur": {"every": "1 月", "until": "settled_at"},
         "platform_due": "their_limit_at",
     }
-    assert limit(enabled=False, **parts).recur == Recurrence(length(1, MONTHS), ("settled_at",))
-    one = {**SMALL["limits"]["finish"], **parts}
-    assert len(mistakes(limits={**SMALL["limits"], "finish": one})) == 3
+    assert limit(enabled=False, **parts).set_by == ("assigned_limit_at",)
+    again = {"recur": {"every": "1 月", "until": "settled_at"}}
+    assert limit(enabled=False, **again).recur == Recurrence(length(1, MONTHS), ("settled_at",))
+    for written, told in ((parts, 2), (again, 1)):
+        one = {**SMALL["limits"]["finish"], **written}
+        assert len(mistakes(limits={**SMALL["limits"], "finish": one})) == told
 
 
 def test_a_circle_of_three_limits_is_told_once() -> None:
