@@ -14,8 +14,9 @@ from policies import sentences
 from policies.afterwards import after_failure, after_transfer
 from policies.coming import sort_out
 from policies.handing_back import handed_back
+from policies.holding import holdings
 from policies.lights import light_at, light_changes, light_word
-from policies.model import History, Light, Plan, Why
+from policies.model import History, Light, ObligationState, Plan, Why
 from policies.rungs import DUE, REVIEW, START, UNACKNOWLEDGED, Rung, timeline
 from policies.setting import comes_back, rule_of, setting_of, standing_still
 from policies.speaking import speak
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from policies.calendar import Calendar
-    from policies.model import Case, Directory, FirstHandler, Notice, Obligation, Policy, Reason
+    from policies.model import Case, Directory, FirstHandler, Limit, Notice, Obligation, Policy, Reason
     from policies.setting import Setting
 
 __all__ = [
@@ -71,7 +72,8 @@ def evaluate(
     idle = standing_still(obligation, case)
     parked = idle is Why.PAUSED and comes_back(obligation)
     if idle is not None and not parked:
-        return _rest(idle, obligation, history, history.light or setting.light, now)
+        over_at = _over_at(idle, setting.limit, obligation, case, now)
+        return _rest(idle, obligation, history, history.light or setting.light, now, over_at)
     coming = sort_out(timeline(setting.ladder, obligation, case.milestones, calendar), setting)
     notices, reasons = speak(coming, setting)
     reasons = [*coming.reasons, *reasons]
@@ -81,15 +83,39 @@ def evaluate(
     return _outlook([*notices, *shirked], [*reasons, *told], {**coming.decided, **remembered}, coming.later, setting)
 
 
-def _rest(why: Why, obligation: Obligation, history: History, light: Light, now: datetime) -> Plan:
-    """Nothing is said. What was done too late is a breach all the same."""
+def _rest(
+    why: Why, obligation: Obligation, history: History, light: Light, now: datetime, over_at: datetime | None = None
+) -> Plan:
+    """Nothing is said. A clock that ended too late, at `over_at`, is a breach all the same."""
     reasons = [sentences.resting(why, obligation)]
-    if why is Why.DONE and obligation.done_at is not None:
-        breaches, history = _breaches(obligation, history, obligation.done_at, done=True)
+    if over_at is not None:
+        breaches, history = _breaches(obligation, history, over_at, done=why is Why.DONE)
         reasons += breaches
     recount_at = obligation.recount_at if why is not Why.WITHDRAWN else None
     later = None if recount_at is None or recount_at <= now else recount_at
     return Plan((), later, tuple(reasons), light, history)
+
+
+def _over_at(why: Why, limit: Limit, one: Obligation, case: Case, now: datetime) -> datetime | None:
+    """When its clock ended; None while that is not known.
+
+    It was met; or its holder handed the case on; or what ends a recurring limit came.
+    """
+    if why is Why.DONE:
+        return one.done_at
+    if one.state is not ObligationState.WITHDRAWN:
+        return None
+    until = () if limit.recur is None else (case.milestones.get(name) for name in limit.recur.until)
+    return min((at for at in (_left_at(one, case), *until) if at is not None and at <= now), default=None)
+
+
+def _left_at(one: Obligation, case: Case) -> datetime | None:
+    """When the unit whose clock it is handed the case on; a change of person within it is none."""
+    left_at: datetime | None = None
+    for held in holdings(case) if one.holder_unit is not None else ():
+        if held.lead and held.unit == one.holder_unit and (held.covers(one.start_at) or held.from_at == left_at):
+            left_at = held.to_at
+    return left_at
 
 
 def _parked(
