@@ -113,6 +113,7 @@ STEP_TITLES = {
     "urge": Text("催办", "urging"),
     "bulletin": Text("提请通报", "bulletin"),
     "review": Text("复查", "review"),
+    "no_action": Text("未见办理", "no action yet"),
     SHIRKING: Text("退回提示", "hand-backs"),
     "handback": Text("退回提示", "hand-backs"),
     "restricted": Text("限制知悉提示", "restricted notice"),

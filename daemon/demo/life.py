@@ -108,15 +108,19 @@ def _moved(value: str | int | None, by: timedelta) -> str | int | None:
 
 
 def _showcase(handlers: Mapping[str, list[Person]]) -> Iterator[Change]:
-    """The same in every life: nobody signs, it is handed on, nobody answers, and it goes up to the principal."""
+    """The same in every life: nobody signs, it is handed on, nobody answers, and it goes up to the principal.
+
+    It is handed to a colleague of the same section: another unit would have a clock of its own (条例第二十三条第三款).
+    """
     random = Random(0)
     idle = next(person for person in handlers["J11"] if person.pace is Pace.NEVER)
+    colleagues = [person for person in handlers["J11"] if person is not idle]
     registered = datetime(2026, 9, 14, 9, 10, tzinfo=ZONE)
     story = _Story(SHOWCASE, random, idle, registered, datetime(2026, 9, 14, 10, 5, tzinfo=ZONE))
     _register(story, handlers[REGISTRY][0], 0, kind="1")
     _send_on(story, story.received, idle)
     _accept(story, datetime(2026, 9, 14, 15, 20, tzinfo=ZONE))
-    _hand_over(story, datetime(2026, 9, 24, 10, 40, tzinfo=ZONE), dict.fromkeys(SECTIONS, handlers["J12"]))
+    _hand_over(story, datetime(2026, 9, 24, 10, 40, tzinfo=ZONE), dict.fromkeys(SECTIONS, colleagues))
     return iter(story.changes)
 
 
@@ -201,7 +205,7 @@ def _slow(story: _Story, handlers: Mapping[str, list[Person]]) -> None:
 
 
 def _hand_over(story: _Story, at: datetime, handlers: Mapping[str, list[Person]]) -> None:
-    """The case goes to another section; who had it first stays on record."""
+    """The case goes to somebody else, mostly of another section; who had it first stays on record."""
     old = story.handler
     new = story.random.choice(handlers[story.random.choice([each for each in SECTIONS[1:] if each != old.unit])])
     story.entry(
