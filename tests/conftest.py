@@ -85,6 +85,13 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def sqlite_store_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """A fresh store with its tables in an SQLite file, where the kind of database is not the question."""
+    shutil.copy(migrated_sqlite, tmp_path / "duban.sqlite")
+    return f"sqlite:///{tmp_path / 'duban.sqlite'}"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A fresh store with its tables, on each database in turn."""
