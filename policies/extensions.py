@@ -28,16 +28,25 @@ if TYPE_CHECKING:
 
 
 def effective_extension(
-    limit: Limit, recorded: Sequence[Extension], running: Running, calendar: Calendar, place: str, now: datetime
+    limit: Limit,
+    recorded: Sequence[Extension],
+    running: Running,
+    calendar: Calendar,
+    place: str,
+    now: datetime,
+    stands_since: datetime | None = None,
 ) -> tuple[Duration | None, list[Reason]]:
-    """The length by which the limit is extended, all effective extensions together; and those that are refused."""
+    """The length by which the limit is extended, all effective extensions together; and those that are refused.
+
+    `stands_since` is since when the clock stands still, None: it runs.
+    """
     granted: Duration | None = None
     findings: list[Reason] = []
     for extension in sorted(recorded, key=lambda one: one.seq):
         if extension.limit != limit.id and (extension.limit is not None or limit.extension is None):
             continue
         try:
-            asked = _Asked(limit, extension, granted, running, calendar)
+            asked = _Asked(limit, extension, granted, running, calendar, stands_since)
             length = asked.length()
             faults = list(asked.faults(length))
         except CountError as error:
@@ -58,6 +67,7 @@ class _Asked:
     granted: Duration | None
     running: Running
     calendar: Calendar
+    stands_since: datetime | None
 
     def end(self, extension: Duration | None) -> Count:
         return legal_end(self.limit, self.running, extension, self.calendar)
@@ -85,13 +95,19 @@ class _Asked:
         if rule is None:
             yield Text("本时限不得延期", "this limit cannot be extended")
             return
-        if extension.decided_at > self.end(None).legal_due_at:
+        if self._too_late():
             yield Text("决定时已超过原期限", "it was decided after the original limit")
         if rule.approved_by and extension.approved_by not in rule.approved_by:
             yield Text("没有有权批准人", "nobody entitled to approved it")
         if rule.petitioner_told and extension.petitioner_told_at is None:
             yield Text("没有告知信访人的记录", "there is no record that the petitioner was told")
         yield from self._faults_of_length(length, rule)
+
+    def _too_late(self) -> bool:
+        """Whether the original limit had passed; one that stands still since before its end has not."""
+        due_at, since = self.end(None).legal_due_at, self.stands_since
+        stood = since is not None and since <= due_at and since <= self.extension.decided_at
+        return self.extension.decided_at > due_at and not stood
 
     def _faults_of_length(self, length: Duration | None, rule: ExtensionRule) -> Iterator[Text]:
         if length is None or length.amount <= 0:

@@ -219,7 +219,7 @@ def _terms(
         holder = clock.holder
         recorded = [e for e in case.extensions if holder is None or holder.had_it_at(e.decided_at, calendar)]
         running = Running(clock.start_at, still.excluded, words=False, set_at=_set_at(limit, case))
-        extension, refused = effective_extension(limit, recorded, running, calendar, place, now)
+        extension, refused = effective_extension(limit, recorded, running, calendar, place, now, still.since_at)
         findings = (*findings, *refused)
     return _Terms(extension, still, tuple(findings))
 

@@ -13,6 +13,7 @@ from policies.duration import parse_duration
 from policies.model import (
     Case,
     Extension,
+    ExtensionRule,
     FirstHandler,
     FirstHandlerRule,
     Obligation,
@@ -202,3 +203,25 @@ def test_nothing_is_inherited_without_rule_or_earlier_case(
     own = first(earlier, milestones={"accepted_at": at("2026-09-17 10:00")}, **changes)
     assert own is not None
     assert (own.unit, own.official) == ("B", "clerk")
+
+
+@pytest.mark.parametrize(
+    ("since", "decided", "effective"),
+    [
+        ("2026-09-30 09:00", "2026-10-12 09:00", True),
+        ("2026-10-09 09:00", "2026-10-12 09:00", False),
+        ("2026-10-14 09:00", "2026-10-12 09:00", False),
+    ],
+    ids=["the clock stood still", "stopped after the end only", "decided before it stood still"],
+)
+def test_an_extension_decided_while_the_clock_stands_still_is_not_too_late(
+    since: str, decided: str, effective: bool
+) -> None:
+    """A limit that stopped before its end has not passed, however many days ago that end was."""
+    rules = policy(limit(extension=ExtensionRule(parse_duration("30 日"), ("principal",))))
+    longer = Extension(1, parse_duration("15 日"), at(decided), "principal", at(decided))
+    found = counted(case(pauses=(Pause(1, at(since)),), extensions=(longer,)), at("2026-10-15 10:00"), rules)
+    assert only(found).extended is effective
+    assert [f.text.zh for f in found.findings] == (
+        [] if effective else ["第 1 次延期无效：决定时已超过原期限。原期限不变。"]
+    )
