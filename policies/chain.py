@@ -171,10 +171,7 @@ def next_upward(
     question = Question(role, policy, case, first_handler, directory, now, kinds, unit)
     seats = seats_with(person, question)
     name, leg = split_leg(role)
-    below = max(
-        (i for i, seat in enumerate(seats) if split_leg(seat.role)[0] == name and sits(person, seat, question)),
-        default=-1,
-    )
+    below = max((i for i, seat in enumerate(seats) if _is_his(seat, person, name, question)), default=-1)
     reasons: list[Reason] = []
     was_last_resort = name == ADMINISTRATOR and is_away(person, question)  # so all the seats were tried before him
     for seat in () if was_last_resort else seats[below + 1 :]:
@@ -189,6 +186,13 @@ def next_upward(
         return replace(last, reasons=(*reasons, *last.reasons), fell=Why.UNDELIVERED)
     text = Text("再往上已找不到能通知的人。", "Nobody further up can be reached.")
     return Resolution(None, role, (*reasons, Reason(Why.NOBODY, text, at=now)), Why.NOBODY, meant=role)
+
+
+def _is_his(seat: Seat, person: str, role: str, question: Question) -> bool:
+    """Whether it is where he was told, or a higher post of his own: nobody's deputy is above him."""
+    if split_leg(seat.role)[0] == role:
+        return sits(person, seat, question)
+    return seat.role != ADMINISTRATOR and seat.person == person
 
 
 def seats_upward(

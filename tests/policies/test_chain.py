@@ -127,3 +127,10 @@ def test_roles_have_titles_and_ranks() -> None:
     assert role_title("deputy_leader").zh == "分管领导"
     assert role_title("包案领导").zh == "包案领导"
     assert rank_of("principal", policy()) > rank_of("section_head", policy()) > rank_of("inspector", policy())
+
+
+def test_nobody_below_him_is_next_above_a_leader_who_handles_a_case_himself() -> None:
+    """What cannot be delivered to the principal as first handler does not go down to his own deputy."""
+    mine = case(unit="A", handler="boss")
+    found = next_upward("first_handler", "boss", policy(), mine, None, directory(), NOW, ("sms",))
+    assert (found.person, found.role) == ("root", "administrator")
