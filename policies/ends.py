@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from policies.counting import Count, CountError, CountStep, count, shift
+from policies.counting import Count, CountError, CountStep, count
 from policies.duration import format_duration
 from policies.facts import finding
+from policies.moving import shift
 from policies.text import Text
 from policies.wording import instant_of
 
@@ -147,11 +148,15 @@ def _bound_name(bound: Bound) -> Text:
 
 
 def disagreement(limit: Limit, one: Obligation, place: str, calendar: Calendar, now: datetime) -> Iterator[Reason]:
-    """A platform limit on another day than the legal one."""
+    """A platform limit on another day than the legal one.
+
+    A length of the platform's own that ends later says nothing new: it is another rule, not another date for this one.
+    """
     if one.platform_due_at is None:
         return
     platform, legal = calendar.local_day(one.platform_due_at), calendar.local_day(one.legal_due_at)
-    if platform == legal:
+    another_rule = all(bound.after is not None for bound in limit.platform_due)
+    if platform == legal or (platform > legal and another_rule):
         return
     zh = f"“{limit.title}”平台期限 {instant_of(one.platform_due_at, calendar)} 与法定期限"
     zh += f" {instant_of(one.legal_due_at, calendar)} 不一致，提醒按较早者，是否超期按法定期限。"

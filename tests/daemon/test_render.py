@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parents[2] / "config" / "templates"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-SAYS = ("assigned", "unacknowledged", "remind", "today", "urge", "bulletin", "test")
+SAYS = ("assigned", "unacknowledged", "remind", "today", "urge", "bulletin", "no_action", "test")
 DUE = datetime(2026, 10, 8, 15, 59, 59, 999999, UTC)  # 24:00 in Shanghai
 OFFICIAL = Official("o1", "承办人甲一", "甲科", {"sms": "+8613800000001", "email": "jia1@example.com"})
 

@@ -10,6 +10,7 @@ import pytest
 
 from policies.duration import parse_duration
 from policies.model import (
+    Bound,
     Case,
     Condition,
     Extension,
@@ -193,6 +194,15 @@ def test_platform_limit_on_the_legal_day_is_no_disagreement() -> None:
     """The platform's hour on the legal day is no reason to alarm anybody."""
     milestones = {"arrived_at": at("2026-09-17 10:00"), "limit_at": at("2026-10-08 10:00")}
     assert counted(case(milestones=milestones), NOW).findings == ()
+
+
+def test_a_later_length_of_the_platforms_own_is_no_disagreement() -> None:
+    """Thirty days from registration is another rule than fifteen from arrival: told only when it ends first."""
+    rules = policy(limit(platform_due=(Bound("registered_at", parse_duration("30 日")),)))
+    same_day = {"registered_at": at("2026-09-17 09:00"), "arrived_at": at("2026-09-17 10:00")}
+    assert counted(case(milestones=same_day), NOW, rules).findings == ()
+    a_month_before = {**same_day, "registered_at": at("2026-08-28 09:00")}
+    assert len(counted(case(milestones=a_month_before), NOW, rules).findings) == 1
 
 
 def test_transfer_example_warns_the_second_unit_against_the_platform_limit() -> None:
