@@ -38,8 +38,8 @@ from daemon.source.database import DatabaseSource
 from daemon.store import Store
 from daemon.store.values import Event
 from daemon.store.versions import SHOWN
-from policies.counting import shift
 from policies.duration import Duration, Unit
+from policies.moving import shift
 from policies.text import Text
 
 if TYPE_CHECKING:

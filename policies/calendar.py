@@ -239,7 +239,7 @@ class Calendar:
         try:
             return at.astimezone(self.zone)
         except OverflowError:
-            raise _beyond() from None
+            raise beyond_the_years() from None
 
     def _workdays_of(self, year: int) -> tuple[int, ...]:
         if year not in self._workdays:
@@ -260,7 +260,7 @@ class Calendar:
             barren = 0 if days else barren + 1
             if barren > _BARREN_YEARS:
                 raise self._never_open(day)
-        raise _beyond()
+        raise beyond_the_years()
 
     def _workday_before(self, day: date, n: int) -> date:
         count = bisect_left(self._workdays_of(day.year), day.toordinal())
@@ -274,7 +274,7 @@ class Calendar:
             barren = 0 if days else barren + 1
             if barren > _BARREN_YEARS:
                 raise self._never_open(day)
-        raise _beyond()
+        raise beyond_the_years()
 
     def _spans(self, day: date) -> list[tuple[int, int]]:
         """The windows of a day in microseconds; what the night before still covers, or a gap in time, is left out."""
@@ -318,7 +318,7 @@ class Calendar:
             barren = 0 if year.total else barren + 1
             if barren > _BARREN_YEARS:
                 raise self._never_open(_datetime(start).date())
-        raise _beyond()
+        raise beyond_the_years()
 
     def _worktime_before(self, start: int, left: int, local_year: int) -> datetime:
         barren = 0
@@ -331,7 +331,7 @@ class Calendar:
             barren = 0 if year.total else barren + 1
             if barren > _BARREN_YEARS:
                 raise self._never_open(_datetime(start).date())
-        raise _beyond()
+        raise beyond_the_years()
 
     def _never_open(self, day: date) -> CountError:
         return CountError(
@@ -342,7 +342,8 @@ class Calendar:
         )
 
 
-def _beyond() -> CountError:
+def beyond_the_years() -> CountError:
+    """There is no such date: years run from 1 to 9999."""
     return CountError(
         Text("超出可计算的年份（公元 1 年至 9999 年）", "outside the years that can be counted (1 to 9999)")
     )
@@ -350,7 +351,7 @@ def _beyond() -> CountError:
 
 def _next(day: date) -> date:
     if day == date.max:
-        raise _beyond()
+        raise beyond_the_years()
     return day + timedelta(days=1)
 
 
@@ -359,7 +360,7 @@ def _wall(day: date, seconds: int, zone: ZoneInfo) -> int:
     try:
         local = datetime.combine(day, time()) + timedelta(seconds=seconds)
     except OverflowError:
-        raise _beyond() from None
+        raise beyond_the_years() from None
     return _microseconds(_instant(local, zone))
 
 
@@ -369,7 +370,7 @@ def _instant(local: datetime, zone: ZoneInfo) -> datetime:
         first = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
         second = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
     except OverflowError:
-        raise _beyond() from None
+        raise beyond_the_years() from None
     if first <= second:  # unambiguous, or occurring twice: the first
         return first
     low, high = _microseconds(second), _microseconds(first)  # the clocks jumped between these two

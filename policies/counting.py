@@ -1,6 +1,7 @@
 """Count one period of law: start, length, unit, roll, extension, exclusion -> nominal and legal end.
 
-Pure: the calendar is handed in. Every result can tell, step by step, how it was reached.
+Pure: the calendar is handed in. The functions stand in the order of the law; what happens on the way is noted as
+small values and becomes sentences only if somebody wants to read them (`policies.count_words`).
 
 * Days, working days, months, years: the day of the start does not count (民法典 201(1)); months end on the same
   day of the month, or on the last day of a shorter one (202); the last day rolls off days off (203(1)) and ends
@@ -15,43 +16,46 @@ Pure: the calendar is handed in. Every result can tell, step by step, how it was
 
 from __future__ import annotations
 
-import calendar as gregorian
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from operator import add
+from typing import TYPE_CHECKING, NamedTuple
 
-from policies.calendar import WEEKDAYS, CountError
-from policies.duration import LONGEST, Duration, Unit, format_duration
+from policies.calendar import CountError, beyond_the_years
+from policies.count_words import (
+    CutOff,
+    ExcludedDays,
+    ExcludedTime,
+    Extended,
+    LastDay,
+    LastHour,
+    LongHoliday,
+    Origin,
+    Provisional,
+    Returned,
+    Rolled,
+    ShortMonth,
+    Started,
+)
+from policies.duration import Duration, Unit
+from policies.excluded import Excluded, check_intervals, excluded_of
 from policies.model import Cutoff, ExtensionBase, Roll
+from policies.moving import MONTHS, check_length, day_moved, months_of, time_of
 from policies.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from fractions import Fraction
+    from collections.abc import Sequence
 
     from policies.calendar import Calendar
-    from policies.duration import Moment
+    from policies.count_words import Happening
+    from policies.excluded import Interval
 
-__all__ = ["Count", "CountError", "CountStep", "count", "moment_at", "shift"]
+__all__ = ["Count", "CountError", "CountStep", "count"]
 
 LONG_HOLIDAY = 3  # consecutive days off (税收征管法实施细则 109)
 
+_HOURS = frozenset({Unit.HOUR, Unit.WORKHOUR})
 _ONE_DAY = timedelta(days=1)
-_CLOCK = frozenset({Unit.HOUR, Unit.WORKHOUR})
-_MONTHS = {Unit.MONTH: 1, Unit.YEAR: 12}
-
-
-# (unit, direction) -> how the last day is called
-_LAST_DAY = {
-    (Unit.DAY, 1): ("第 {n} 日", "day {n}"),
-    (Unit.DAY, -1): ("倒推第 {n} 日", "day {n}, counting back"),
-    (Unit.WORKDAY, 1): ("第 {n} 个工作日", "working day {n}"),
-    (Unit.WORKDAY, -1): ("倒推第 {n} 个工作日", "working day {n}, counting back"),
-    (Unit.MONTH, 1): ("{n} 个月后的对应日", "the same day {n} month(s) later"),
-    (Unit.MONTH, -1): ("{n} 个月前的对应日", "the same day {n} month(s) earlier"),
-    (Unit.YEAR, 1): ("{n} 年后的对应日", "the same day {n} year(s) later"),
-    (Unit.YEAR, -1): ("{n} 年前的对应日", "the same day {n} year(s) earlier"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def count(
     cutoff: Cutoff = Cutoff.MIDNIGHT,
     extension: Duration | None = None,
     extension_from: ExtensionBase = ExtensionBase.NOMINAL,
-    excluded: Sequence[tuple[datetime, datetime]] = (),
+    excluded: Sequence[Interval] = (),
     again: Duration | None = None,
     words: bool = True,
 ) -> Count:
@@ -102,273 +106,192 @@ def count(
     Raises CountError: a length of nought, an extension or return that is negative or of a backward period, an excluded
     interval that ends before it begins, or an end beyond the years 1 to 9999.
     """
-    _check(within, excluded)
-    for more in (extension, again):
-        if more is not None:
-            _check_more(more, within)
+    added: list[_Added] = []
+    if extension is not None:
+        origin = Origin.ROLLED if extension_from is ExtensionBase.ROLLED else Origin.NOMINAL
+        added.append(_Added(Extended, extension, origin))
+    if again is not None:
+        added.append(_Added(Returned, again, Origin.NOMINAL))
+    _check(within, excluded, added)
     try:
-        counting = _Counting(calendar, roll, cutoff, _merged(excluded), backwards=within.amount < 0, words=words)
-        return counting.run(start_at, within, extension, extension_from, again)
+        counting = _Counting(calendar, roll, cutoff, excluded, backwards=within.amount < 0)
+        nominal, legal = counting.ends(start_at, within, added)
+        provisional = counting.is_provisional(legal)
+        steps = counting.steps() if words else ()
     except OverflowError:
-        raise _beyond() from None
+        raise beyond_the_years() from None
+    return Count(nominal.at.astimezone(UTC), legal.at.astimezone(UTC), provisional, steps, nominal.day, legal.day)
 
 
-def shift(at: datetime, by: Duration, calendar: Calendar, *, backwards: bool = False) -> datetime:
-    """Move an instant by a length, for the steps of a ladder; no roll, no cut-off.
-
-    Day units keep the time of day on the office's clock; hours run on, working hours while the office is open.
-    Raises CountError.
-    """
-    _check_length(by)
-    amount = -by.amount if backwards else by.amount
-    if amount == 0:
-        return at.astimezone(UTC)
-    try:
-        if by.unit is Unit.HOUR:
-            return at.astimezone(UTC) + _timedelta(amount)
-        if by.unit is Unit.WORKHOUR:
-            return calendar.add_worktime(at, _timedelta(amount))
-        day = _day_moved(calendar, calendar.local_day(at), Duration(amount, by.unit))
-        return calendar.instant(day, at.astimezone(calendar.zone).time())
-    except OverflowError:
-        raise _beyond() from None
-
-
-def moment_at(moment: Moment, anchors: Mapping[str, datetime], calendar: Calendar) -> datetime:
-    """The instant a moment means, given the instants of its anchors (`start`, `due`, milestones).
-
-    A day-based offset starts from the anchor's date in the office's zone; `at` is the office's wall clock on the
-    day reached. A share lies between the anchors `start` and `due`. Raises CountError if an anchor is missing.
-    """
-    base = _anchor(anchors, moment.anchor)
-    if moment.share is not None:
-        way = (_anchor(anchors, "due") - base) // timedelta(microseconds=1)
-        base += timedelta(microseconds=round(way * moment.share))
-    elif moment.offset is not None:
-        base = shift(base, moment.offset, calendar)
-    if moment.at is None:
-        return base.astimezone(UTC)
-    return calendar.instant(calendar.local_day(base), moment.at)
-
-
-# --- one count ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """Where a leg of the period ends: a day, or an instant for hours."""
+class _End(NamedTuple):
+    """Where a length ends: on a day, at its last instant that is still on time; or at an instant only, for hours."""
 
     at: datetime
     day: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Leg:
-    """One length on the way: the period itself, its extension, or the way to a later return of it."""
+class _Added(NamedTuple):
+    """A length that is added to the period: an extension, or the way to a later return."""
 
+    happens: type[Extended | Returned]
     length: Duration
-    from_rolled: bool = False
-    again: bool = False
+    origin: Origin
 
 
 class _Counting:
-    """One run of `count`: the rules in force, and the sentences said on the way."""
+    """The rules one period is counted by; what happened on the way, and the days looked up in the calendar."""
 
     def __init__(
-        self,
-        calendar: Calendar,
-        roll: Roll,
-        cutoff: Cutoff,
-        excluded: Sequence[tuple[datetime, datetime]],
-        *,
-        backwards: bool,
-        words: bool,
+        self, calendar: Calendar, roll: Roll, cutoff: Cutoff, excluded: Sequence[Interval], *, backwards: bool
     ) -> None:
         self.calendar = calendar
         self.roll = roll
         self.cutoff = cutoff
-        self.excluded = excluded
+        self.backwards = backwards
         self.sign = -1 if backwards else 1
-        self.off_days = _whole_days(excluded, calendar)
-        self.words = words
-        self.steps: list[CountStep] = []
-        self.provisional = False
+        self.excluded = excluded_of(excluded, calendar) if excluded else Excluded()
+        self.happened: list[Happening] = []
+        self.looked_up: list[date] = []
 
-    def run(
-        self,
-        start_at: datetime,
-        within: Duration,
-        extension: Duration | None,
-        extension_from: ExtensionBase,
-        again: Duration | None,
-    ) -> Count:
-        if self.words:
-            self._say_start(start_at, within)
-        begins = base = _End(start_at)
-        nominal: _End | None = None
-        for leg in self._legs(start_at, within, extension, extension_from, again):
-            if nominal is not None:
-                if leg.from_rolled:
-                    begins = base = self._rolled(begins, nominal)
-                self._say(base.at, *_leg_words(leg))
-            base = nominal = self._leg(base, leg.length)
-        legal = self._rolled(begins, base)
-        if self.provisional:
-            self._say_provisional(legal.at)
-        return Count(
-            base.at.astimezone(UTC),
-            legal.at.astimezone(UTC),
-            self.provisional,
-            tuple(self.steps),
-            base.day,
-            legal.day,
-        )
+    def ends(self, start_at: datetime, within: Duration, added: Sequence[_Added]) -> tuple[_End, _End]:
+        """The nominal and the legal end: one length after the other, and the last day rolls."""
+        self.happened.append(Started(start_at, within))
+        within, added = self._joined(start_at, within, added) if added else (within, added)
+        begins = _End(start_at)
+        nominal = self._end(begins, within)
+        for more in added:
+            if more.origin is Origin.ROLLED:
+                begins = nominal = self._rolled(begins, nominal)
+            self.happened.append(more.happens(nominal.at, more.length, more.origin))
+            nominal = self._end(nominal, more.length)
+        return nominal, self._rolled(begins, nominal)
 
-    def _legs(
-        self,
-        start_at: datetime,
-        within: Duration,
-        extension: Duration | None,
-        extension_from: ExtensionBase,
-        again: Duration | None,
-    ) -> list[_Leg]:
-        """The lengths to go one after the other; months go in one, so that they keep the anchor day (民法典 202)."""
-        legs = [_Leg(within)]
-        if extension is not None:
-            legs.append(_Leg(extension, from_rolled=extension_from is ExtensionBase.ROLLED))
-        if again is not None:
-            legs.append(_Leg(again, again=True))
-        joined = legs[:1]
-        for leg in legs[1:]:
-            before = joined[-1]
-            if leg.from_rolled or before.length.unit not in _MONTHS or leg.length.unit not in _MONTHS:
-                joined.append(leg)
-                continue
-            whole = Duration(_months(before.length) + _months(leg.length), Unit.MONTH)
-            joined[-1] = replace(before, length=whole)
-            self._say(start_at, *_more_words(leg, "与原期限合并，自起算日计", "added to the period"))
-        return joined
+    def is_provisional(self, legal: _End) -> bool:
+        """Whether a day was looked up that no published holiday notice covers."""
+        days = self.looked_up
+        if not days or not (self.calendar.is_provisional(min(days)) or self.calendar.is_provisional(max(days))):
+            return False
+        self.happened.append(Provisional(legal.at))
+        return True
 
-    # --- the nominal end
+    def steps(self) -> tuple[CountStep, ...]:
+        """What happened, in sentences."""
+        steps: list[CountStep] = []
+        for one in self.happened:
+            sentence = one.said(self.calendar)
+            if sentence is not None:
+                steps.append(CountStep(sentence, one.at.astimezone(UTC)))
+        return tuple(steps)
 
-    def _leg(self, base: _End, length: Duration) -> _End:
-        if length.unit in _CLOCK:
-            return self._clock_leg(base, length)
-        first = base.day or self.calendar.local_day(base.at)
-        if length.unit is Unit.WORKDAY:
-            last = self._workday_leg(first, int(length.amount))
-            self._use(first, last)
-        else:
-            last = self._skip_excluded(first, _day_moved(self.calendar, first, length))
-        self._use(last, last)
-        end = self._end(last)
-        if self.words:
-            self._say_last_day(first, last, length, end.at)
+    # --- the day of the start does not count (民法典 201(1)), months keep their day (202)
+
+    def _end(self, begins: _End, length: Duration) -> _End:
+        """The nominal end of one length."""
+        if length.unit in _HOURS:
+            return self._hours_later(begins, length)
+        first = begins.day or self.calendar.local_day(begins.at)
+        last = day_moved(first, length, self.calendar)
+        if self.excluded.days:
+            last = self._past_excluded(first, last, length.unit)
+        self.looked_up += (first, last) if length.unit is Unit.WORKDAY else (last,)
+        end = self._end_of(last)
+        self.happened.append(LastDay(end.at, last, length))
+        if length.unit in MONTHS and last.day != first.day and not self.excluded.days:
+            self.happened.append(ShortMonth(end.at, first.day))
         return end
 
-    def _workday_leg(self, first: date, amount: int) -> date:
-        done, last = first, self.calendar.add_workdays(first, amount)
-        while passed := self._excluded_workdays(done, last):
-            self._say_excluded(len(passed), last, workdays=True)
-            done, last = last, self.calendar.add_workdays(last, self.sign * len(passed))
-        return last
+    # --- the last day rolls to a working day (民法典 203(1)), and ends at the cut-off (203(2))
 
-    def _excluded_workdays(self, done: date, last: date) -> list[date]:
-        return [day for day in self._excluded_days(done, last) if self.calendar.is_workday(day)]
-
-    def _excluded_days(self, done: date, last: date) -> list[date]:
-        """The excluded days after `done` up to `last`, in the direction of the count."""
-        low, high = (done + _ONE_DAY, last) if self.sign > 0 else (last, done - _ONE_DAY)
-        return _days_within(self.off_days, low, high)
-
-    def _skip_excluded(self, first: date, last: date) -> date:
-        """Move the last day on by as many days as were excluded on the way, and by those met while moving."""
-        done = first
-        while passed := self._excluded_days(done, last):
-            self._say_excluded(len(passed), last, workdays=False)
-            done, last = last, last + self.sign * len(passed) * _ONE_DAY
-        return last
-
-    def _clock_leg(self, base: _End, length: Duration) -> _End:
-        amount = _timedelta(length.amount)
-        if length.unit is Unit.WORKHOUR:
-            end = self._run_clock(base.at, amount, self.calendar.add_worktime, self.calendar.worktime_between)
-            self._use(self.calendar.local_day(base.at), self.calendar.local_day(end))
-        else:
-            end = self._run_clock(
-                base.at.astimezone(UTC), amount, lambda at, by: at + by, lambda first, last: last - first
-            )
-        if self.words:
-            self._say_clock(end, length)
-        return _End(end)
-
-    def _run_clock(
-        self,
-        at: datetime,
-        left: timedelta,
-        add: Callable[[datetime, timedelta], datetime],
-        between: Callable[[datetime, datetime], timedelta],
-    ) -> datetime:
-        """Spend the time between the excluded intervals; time used up exactly where one begins ends there."""
-        for low, high in self.excluded if self.sign > 0 else reversed(self.excluded):
-            near, far = (low, high) if self.sign > 0 else (high, low)
-            if (far - at) * self.sign <= timedelta(0):
-                continue  # over before we came
-            free = between(at, near) if (near - at) * self.sign > timedelta(0) else timedelta(0)
-            if abs(left) <= abs(free):
-                break
-            left -= free
-            at = far
-            self._say(
-                far,
-                f"不计入：{_minute(low, self.calendar)} 至 {_minute(high, self.calendar)}。",
-                f"Excluded: {_minute(low, self.calendar)} to {_minute(high, self.calendar)}.",
-            )
-        return add(at, left)
-
-    # --- the legal end
-
-    def _rolled(self, base: _End, nominal: _End) -> _End:
+    def _rolled(self, begins: _End, nominal: _End) -> _End:
+        """The legal end; hours never roll."""
         if nominal.day is None:
             return nominal
-        day = nominal.day
-        if self.roll is Roll.NONE:
-            if self.words:
-                self._say_cutoff(nominal)
-            return nominal
-        if self.roll is Roll.NEXT_WORKDAY_AND_LONG_HOLIDAYS:
-            day = self._past_long_holidays(base.day or self.calendar.local_day(base.at), day)
-        rolled = self.calendar.next_workday(day) if self.sign > 0 else self.calendar.previous_workday(day)
-        self._use(day, rolled)
-        end = self._end(rolled)
-        if self.words:
-            self._say_roll(day, rolled, end.at)
-            self._say_cutoff(end)
+        day, end = nominal.day, nominal
+        if self.roll is not Roll.NONE:
+            if self.roll is Roll.NEXT_WORKDAY_AND_LONG_HOLIDAYS:
+                day = self._past_long_holidays(begins.day or self.calendar.local_day(begins.at), day)
+            to = self.calendar.previous_workday(day) if self.backwards else self.calendar.next_workday(day)
+            self.looked_up += (day, to)
+            end = nominal if to == nominal.day else self._end_of(to)
+            self.happened.append(Rolled(end.at, day, to))
+            day = to
+        if self.cutoff is Cutoff.OFFICE:
+            self.happened.append(CutOff(end.at, day))
         return end
+
+    def _end_of(self, day: date) -> _End:
+        """The last instant of that day that is still on time: 24:00, or when the office closes if it opens at all."""
+        closes_at = self.calendar.closes_at(day) if self.cutoff is Cutoff.OFFICE else None
+        return _End(closes_at or self.calendar.end_of(day), day)
+
+    # --- excluded days do not count (不计入): the last day moves on by as many
+
+    def _past_excluded(self, first: date, last: date, unit: Unit) -> date:
+        """The last day put off by the excluded days on the way to it, and by those met while moving on."""
+        done, workdays = first, unit is Unit.WORKDAY
+        while passed := self._excluded_between(done, last, workdays=workdays):
+            self.happened.append(ExcludedDays(self.calendar.end_of(last), passed, last, workdays, self.backwards))
+            more = self.sign * passed
+            done, last = last, self.calendar.add_workdays(last, more) if workdays else last + more * _ONE_DAY
+        return last
+
+    def _excluded_between(self, done: date, last: date, *, workdays: bool) -> int:
+        """How many excluded days lie after `done` up to `last`, in the direction of the count."""
+        low, high = (last, done - _ONE_DAY) if self.backwards else (done + _ONE_DAY, last)
+        days = self.excluded.days_between(low, high)
+        return sum(map(self.calendar.is_workday, days)) if workdays else len(days)
+
+    # --- extensions (延期), returns (每月答复): months added to months keep the anchor day (民法典 202)
+
+    def _joined(
+        self, start_at: datetime, within: Duration, added: Sequence[_Added]
+    ) -> tuple[Duration, Sequence[_Added]]:
+        """The lengths that are counted one after the other; months after months are counted in one, from the start."""
+        apart: list[_Added] = []
+        for more in added:
+            before = apart[-1].length if apart else within
+            if more.origin is Origin.ROLLED or before.unit not in MONTHS or more.length.unit not in MONTHS:
+                apart.append(more)
+                continue
+            whole = Duration(months_of(before) + months_of(more.length), Unit.MONTH)
+            if apart:
+                apart[-1] = apart[-1]._replace(length=whole)
+            else:
+                within = whole
+            self.happened.append(more.happens(start_at, more.length, Origin.START))
+        return within, apart
+
+    # --- hours run through nights and holidays (民法典 201(2)), working hours while the office is open
+
+    def _hours_later(self, begins: _End, length: Duration) -> _End:
+        """The instant at which so many hours have passed."""
+        hours, calendar = time_of(length.amount), self.calendar
+        if length.unit is Unit.WORKHOUR:
+            at, met = self.excluded.spend(begins.at, hours, calendar.add_worktime, calendar.worktime_between)
+            self.looked_up += (calendar.local_day(begins.at), calendar.local_day(at))
+        else:
+            at, met = self.excluded.spend(begins.at.astimezone(UTC), hours, add, lambda first, last: last - first)
+        for low, high in met:
+            self.happened.append(ExcludedTime(low if self.backwards else high, low, high))
+        self.happened.append(LastHour(at, length))
+        return _End(at)
+
+    # --- long holidays inside the period are added (税收征管法实施细则 109)
 
     def _past_long_holidays(self, first: date, last: date) -> date:
-        """Add the holidays of three days and more that lie wholly inside the period (the last day's own rolls)."""
-        added = 0
-        while True:
-            end = last + self.sign * added * _ONE_DAY
-            self._use(first, end)
-            runs = self._long_holidays(first, end)
-            total = sum(len(run) for run in runs)
-            if total == added:
-                break
-            added = total
-        for run in runs:
-            name = self.calendar.day_off_name(run[0])
-            zh, en = _named(name)
-            self._say(
-                self._end(end).at,
-                f"期限内有连续 {len(run)} 天假期{zh}（{min(run)} 至 {max(run)}），顺延 {len(run)} 天。",
-                f"{len(run)} consecutive days off{en} inside the period ({min(run)} to {max(run)}) are added.",
-            )
+        """The last day put off by every long holiday inside the period, also by those met while moving on."""
+        end, holidays = last, self._long_holidays(first, last)
+        while end != (moved := last + self.sign * sum(map(len, holidays)) * _ONE_DAY):
+            end, holidays = moved, self._long_holidays(first, moved)
+        self.looked_up += (first, end)
+        if holidays:
+            at = self._end_of(end).at
+            self.happened += [LongHoliday(at, days) for days in holidays]
         return end
 
-    def _long_holidays(self, first: date, last: date) -> list[list[date]]:
-        runs: list[list[date]] = []
+    def _long_holidays(self, first: date, last: date) -> list[tuple[date, ...]]:
+        """Three days off and more in a row, with a working day of the period after them (the last ones only roll)."""
+        found: list[tuple[date, ...]] = []
         run: list[date] = []
         day = first
         while day != last:
@@ -377,255 +300,22 @@ class _Counting:
                 run.append(day)
                 continue
             if len(run) >= LONG_HOLIDAY:
-                runs.append(run)
+                found.append(tuple(run))
             run = []
-        return runs
-
-    def _end(self, day: date) -> _End:
-        """The last instant of that day that is still on time."""
-        closes = self.calendar.closes_at(day) if self.cutoff is Cutoff.OFFICE else None
-        return _End(self.calendar.end_of(day) if closes is None else closes, day)
-
-    def _use(self, first: date, last: date) -> None:
-        """Note that the days between these two were looked up."""
-        self.provisional = self.provisional or self.calendar.is_provisional(first) or self.calendar.is_provisional(last)
-
-    # --- sentences
-
-    def _say(self, at: datetime, zh: str, en: str) -> None:
-        if self.words:
-            self.steps.append(CountStep(Text(zh, en), at.astimezone(UTC)))
-
-    def _say_start(self, start_at: datetime, within: Duration) -> None:
-        local = start_at.astimezone(self.calendar.zone)
-        day_zh, day_en = _zh(local.date()), _en(local.date())
-        if within.unit is Unit.HOUR:
-            self._say(start_at, f"自 {day_zh} {local:%H:%M:%S} 起算。", f"Runs from {day_en} {local:%H:%M:%S}.")
-            return
-        if within.unit is Unit.WORKHOUR:
-            self._say(
-                start_at,
-                f"自 {day_zh} {local:%H:%M:%S} 起算，非工作时间不计。",
-                f"Runs from {day_en} {local:%H:%M:%S}, outside office hours it stands still.",
-            )
-            return
-        side_zh, side_en = ("前一日", "the day before") if self.sign < 0 else ("次日", "the next day")
-        self._say(
-            start_at,
-            f"起算日 {day_zh}不计入，自{side_zh}开始。",
-            f"The day of the start, {day_en}, does not count; counting begins with {side_en}.",
-        )
-
-    def _say_last_day(self, first: date, last: date, length: Duration, at: datetime) -> None:
-        zh, en = (word.replace("{n}", str(abs(length.amount))) for word in _LAST_DAY[length.unit, self.sign])
-        self._say(at, f"{zh}：{_zh(last)}。", f"{en}: {_en(last)}.")
-        if length.unit in _MONTHS and not self.off_days and last.day != first.day:
-            self._say(
-                at,
-                f"到期月没有 {first.day} 日，以月末日为届满日。",
-                f"That month has no day {first.day}: its last day is the end.",
-            )
-
-    def _say_clock(self, end: datetime, length: Duration) -> None:
-        zh, en = format_duration(length, "zh"), format_duration(length, "en")
-        how_zh, how_en = (
-            ("只计工作时间", "in working time")
-            if length.unit is Unit.WORKHOUR
-            else ("连续计算，夜间和节假日不停", "running through nights and holidays")
-        )
-        local = end.astimezone(self.calendar.zone)
-        self._say(
-            end,
-            f"{zh}，{how_zh}，至 {_zh(local.date())} {local:%H:%M:%S}。",
-            f"{en}, {how_en}, to {_en(local.date())} {local:%H:%M:%S}.",
-        )
-
-    def _say_excluded(self, days: int, last: date, *, workdays: bool) -> None:
-        unit_zh, unit_en = ("个工作日", "working day(s)") if workdays else ("日", "day(s)")
-        moved = "相应顺延" if self.sign > 0 else "相应前移"
-        self._say(
-            self.calendar.end_of(last),
-            f"至 {_zh(last)}期间有 {days} {unit_zh}不计入，{moved}。",
-            f"{days} {unit_en} on the way to {_en(last)} do not count and are added.",
-        )
-
-    def _say_roll(self, day: date, rolled: date, at: datetime) -> None:
-        if day == rolled:
-            made_up = self.calendar.make_up_name(day)
-            if made_up is not None:
-                self._say(
-                    at,
-                    f"{_zh(day)}是调休工作日（{made_up.zh}），不顺延。",
-                    f"{_en(day)} is a make-up working day ({made_up.en}): no roll.",
-                )
-            return
-        zh, en = _named(self.calendar.day_off_name(day))
-        if self.sign > 0:
-            self._say(
-                at,
-                f"{_zh(day)}是休息日{zh}，顺延至 {_zh(rolled)}。",
-                f"{_en(day)} is a day off{en}: rolled on to {_en(rolled)}.",
-            )
-        else:
-            self._say(
-                at,
-                f"{_zh(day)}是休息日{zh}，倒推期限提前至 {_zh(rolled)}。",
-                f"{_en(day)} is a day off{en}: counting back, moved ahead to {_en(rolled)}.",
-            )
-
-    def _say_cutoff(self, end: _End) -> None:
-        local = end.at.astimezone(self.calendar.zone)
-        if self.cutoff is Cutoff.OFFICE and end.day is not None and self.calendar.closes_at(end.day) is not None:
-            self._say(end.at, f"截止于当日下班 {local:%H:%M}。", f"It ends when the office closes, {local:%H:%M}.")
-        elif self.cutoff is Cutoff.OFFICE:
-            self._say(end.at, "当日不办公，截止于 24:00。", "The office is closed that day: it ends at 24:00.")
-
-    def _say_provisional(self, at: datetime) -> None:
-        until = self.calendar.known_until
-        self._say(
-            at,
-            f"涉及的日期超出已公布的放假安排（已知至 {until}），结果暂定，公布后重算。",
-            f"Days beyond the published holiday notices (known until {until}) were used: provisional, to be recounted.",
-        )
+        return found
 
 
-# --- parts --------------------------------------------------------------------------------------------------
+# --- what cannot be counted -------------------------------------------------------------------------------------
 
 
-def _check(within: Duration, excluded: Sequence[tuple[datetime, datetime]]) -> None:
-    _check_length(within)
-    if within.amount == 0:
+def _check(within: Duration, excluded: Sequence[Interval], added: Sequence[_Added]) -> None:
+    check_length(within)
+    if not within.amount:
         raise CountError(Text("期限长度不能为 0", "a period cannot have the length 0"))
-    for low, high in excluded:
-        if high < low:
-            raise CountError(
-                Text(
-                    f"不计入的时段先止后起：{low} 至 {high}",
-                    f"an excluded interval ends before it begins: {low}/{high}",
-                )
-            )
-
-
-def _check_more(more: Duration, within: Duration) -> None:
-    if more.amount <= 0:
-        raise CountError(Text("延期长度必须大于 0", "an extension must be longer than 0"))
-    if within.amount < 0:
-        raise CountError(Text("倒推的期限不能延期", "a period counted backwards cannot be extended"))
-    _check_length(more)
-
-
-def _check_length(length: Duration) -> None:
-    if abs(length.amount) > LONGEST[length.unit]:
-        raise CountError(
-            Text(
-                f"期限太长：{format_duration(length, 'zh')}",
-                f"the period is too long: {format_duration(length, 'en')}",
-            )
-        )
-
-
-def _merged(excluded: Sequence[tuple[datetime, datetime]]) -> tuple[tuple[datetime, datetime], ...]:
-    """The intervals in UTC, in order, overlapping ones as one."""
-    merged: list[tuple[datetime, datetime]] = []
-    for low, high in sorted((low.astimezone(UTC), high.astimezone(UTC)) for low, high in excluded):
-        if merged and low <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
-        elif low < high:
-            merged.append((low, high))
-    return tuple(merged)
-
-
-def _whole_days(excluded: Sequence[tuple[datetime, datetime]], calendar: Calendar) -> tuple[tuple[date, date], ...]:
-    """The first and last whole local day of every interval that holds one."""
-    days: list[tuple[date, date]] = []
-    for low, high in excluded:
-        first, last = calendar.local_day(low), calendar.local_day(high) - _ONE_DAY
-        if calendar.instant(first, time()) < low:
-            first += _ONE_DAY
-        if first <= last:
-            days.append((first, last))
-    return tuple(days)
-
-
-def _days_within(spans: Sequence[tuple[date, date]], low: date, high: date) -> list[date]:
-    """The days of the spans from `low` to `high`, both included."""
-    return [
-        date.fromordinal(number)
-        for first, last in spans
-        for number in range(max(first, low).toordinal(), min(last, high).toordinal() + 1)
-    ]
-
-
-def _day_moved(calendar: Calendar, day: date, by: Duration) -> date:
-    """The day so many days, working days, months or years from that one."""
-    amount = int(by.amount)
-    if by.unit is Unit.DAY:
-        return day + amount * _ONE_DAY
-    if by.unit is Unit.WORKDAY:
-        return calendar.add_workdays(day, amount)
-    return _month_moved(day, int(_months(by)))
-
-
-def _month_moved(day: date, months: int) -> date:
-    """The same day so many months on, or the last day of a month that is too short (民法典 202)."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    if not date.min.year <= year <= date.max.year:
-        raise _beyond()
-    return date(year, month + 1, min(day.day, gregorian.monthrange(year, month + 1)[1]))
-
-
-def _months(length: Duration) -> Fraction:
-    return length.amount * _MONTHS[length.unit]
-
-
-def _timedelta(hours: Fraction) -> timedelta:
-    """Hours as a timedelta, to the microsecond."""
-    return timedelta(microseconds=round(hours * 3_600_000_000))
-
-
-def _anchor(anchors: Mapping[str, datetime], name: str) -> datetime:
-    if name not in anchors:
-        known = "、".join(anchors) or "—"
-        raise CountError(
-            Text(
-                f"没有节点时间“{name}”，现有：{known}", f"there is no instant '{name}', there is: {', '.join(anchors)}"
-            )
-        )
-    return anchors[name]
-
-
-def _beyond() -> CountError:
-    return CountError(
-        Text("超出可计算的年份（公元 1 年至 9999 年）", "outside the years that can be counted (1 to 9999)")
-    )
-
-
-def _leg_words(leg: _Leg) -> tuple[str, str]:
-    origin_zh, origin_en = ("顺延后的届满日", "the rolled end") if leg.from_rolled else ("原届满日", "the nominal end")
-    return _more_words(leg, f"自{origin_zh}起算", f"counted from {origin_en}")
-
-
-def _more_words(leg: _Leg, zh: str, en: str) -> tuple[str, str]:
-    by_zh, by_en = format_duration(leg.length, "zh"), format_duration(leg.length, "en")
-    if leg.again:
-        return f"循环再计 {by_zh}，{zh}。", f"Comes again {by_en} on, {en}."
-    return f"延期 {by_zh}，{zh}。", f"Extended by {by_en}, {en}."
-
-
-def _zh(day: date) -> str:
-    return f"{day}（{WEEKDAYS[day.weekday()].zh}）"
-
-
-def _en(day: date) -> str:
-    return f"{WEEKDAYS[day.weekday()].en} {day}"
-
-
-def _minute(at: datetime, calendar: Calendar) -> str:
-    return f"{at.astimezone(calendar.zone):%Y-%m-%d %H:%M}"
-
-
-def _named(name: Text | None) -> tuple[str, str]:
-    """The name of a holiday in brackets; nothing for an ordinary weekend, whose weekday is said already."""
-    if name is None or name in WEEKDAYS:
-        return "", ""
-    return f"（{name.zh}）", f" ({name.en})"
+    check_intervals(excluded)
+    for _, length, _ in added:
+        if length.amount <= 0:
+            raise CountError(Text("延期长度必须大于 0", "an extension must be longer than 0"))
+        if within.amount < 0:
+            raise CountError(Text("倒推的期限不能延期", "a period counted backwards cannot be extended"))
+        check_length(length)

@@ -6,9 +6,9 @@ from datetime import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from policies.counting import shift
 from policies.duration import Unit
 from policies.model import Light
+from policies.moving import shift
 from policies.same import Same
 from policies.text import Text
 from policies.wording import just_after

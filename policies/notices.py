@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from policies.chain import role_title
-from policies.counting import shift
 from policies.model import Light, Notice, ObligationState
+from policies.moving import shift
 from policies.quiet import hold_until, is_hour_class
 from policies.recipients import RESTRICTED
 from policies.via import reachable

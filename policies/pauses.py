@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from policies.counting import CountError, shift
+from policies.counting import CountError
 from policies.duration import format_duration
 from policies.facts import finding
+from policies.moving import shift
 from policies.text import Text
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from policies.chain import HANDLER
-from policies.counting import moment_at, shift
 from policies.duration import Duration, Moment, Unit
 from policies.model import Ladder, Lights, ObligationState, Repeat, Step
+from policies.moving import moment_at, shift
 from policies.same import Same
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from daemon.calendars import china
 from policies.calendar import DAY, Calendar, CountError
-from policies.counting import count, moment_at, shift
+from policies.counting import count
 from policies.duration import Duration, Unit, parse_duration, parse_moment
 from policies.model import Cutoff, ExtensionBase, Roll
+from policies.moving import moment_at, shift
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NEW_YORK = ZoneInfo("America/New_York")
