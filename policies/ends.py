@@ -13,7 +13,6 @@ from policies.counting import Count, CountError, CountStep, count
 from policies.duration import format_duration
 from policies.facts import finding
 from policies.moving import shift
-from policies.moving import shift
 from policies.text import Text
 from policies.wording import instant_of
 
