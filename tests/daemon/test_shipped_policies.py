@@ -237,6 +237,12 @@ def test_the_days_of_a_hearing_do_not_count_for_the_recheck() -> None:
     assert ends("xinfang.yaml", Case("1", "乙科", "甲", start, pauses=(hearing,)), "recheck") == ["2026-04-13"]
 
 
+def test_an_assigned_matter_ends_when_the_assignment_says() -> None:
+    """指定办理期限 is what was set, on whatever day (条例第二十二条第一款第三项)."""
+    times = {"assigned_at": at("2026-09-01 10:00"), "assigned_limit_at": at("2026-10-02 23:59")}
+    assert ends("xinfang.yaml", Case("1", "乙科", "甲", times), "assigned") == ["2026-10-02"]
+
+
 def test_the_petitioners_own_limit_rolls_too() -> None:
     """A reply received on 4 September can be contested until 8 October."""
     case = Case("1", "乙科", "甲", {"reply_received_at": at("2026-09-04 10:00")})
