@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Everything that is written in Python.
 CODE := policies channels daemon tests benchmarks
 
-.PHONY: help setup demo run test check lint format explore bench wheel clean
+.PHONY: help setup demo run test check lint format schema guide explore bench wheel clean
 
 help: ## 显示这份说明 / show this help
 	@echo 'duban 督办'
@@ -40,6 +40,12 @@ lint: setup ## 格式、静态检查、类型、依赖方向、拼写 / format, 
 format: setup ## 整理格式 / format the code
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
+
+schema: setup ## 重新生成 config/policy.schema.json / write config/policy.schema.json again
+	@$(BIN)/duban policy schema > config/policy.schema.json.new && mv config/policy.schema.json.new config/policy.schema.json
+
+guide: setup ## 重新填写入门页里的命令输出 / fill in again what the first-policy pages show
+	@cd tests && ../$(BIN)/python -m support.guide ../docs/first-policy.zh-CN.md ../docs/first-policy.md
 
 explore: setup ## 用新的随机样例检验各项不变量 / look for new examples that break a property
 	@HYPOTHESIS_PROFILE=explore $(BIN)/pytest -n auto tests/policies tests/channels/test_mime.py tests/contracts/test_store_codec.py tests/acceptance/test_foresight_comes_true.py

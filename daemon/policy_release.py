@@ -103,7 +103,8 @@ def take_files(
     known = next((one for one in versions if one.version == version), None)
     kept_before_there_were_moments = current is not None and current.active_from_at is None and known is not None
     if current is None or (kept_before_there_were_moments and current.version != version):
-        _release(store, configuration, known, by, now, "first start")
+        note = Text("首次启动", "first start").say(configuration.settings.language)
+        _release(store, configuration, known, by, now, note)
         return Taken.ACTIVATED
     if current.version == version:
         return Taken.SAME

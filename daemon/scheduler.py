@@ -17,7 +17,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from daemon import telemetry
-from daemon.clock import SystemClock
+from daemon.clock import MachineClock
 from daemon.errors import DaemonError, Fenced, SourceUnavailable, StoreUnavailable
 from daemon.store.values import JobBeat
 
@@ -94,7 +94,7 @@ class Rhythm:
     def start(self) -> None:
         """Begin; needs a running event loop."""
         now = self._clock.now()
-        started = SystemClock().now()  # the rhythm beats in real time, whatever clock decides about dates
+        started = MachineClock().now()  # the rhythm beats in real time, whatever clock decides about dates
         for job in self._jobs.values():
             self._alive_at[job.name] = now
             delay = timedelta() if job.at_start else min(job.every, FIRST_RUN_WITHIN)

@@ -526,7 +526,7 @@ def _unknown_type(path: KeyPath, type_name: object, types: Mapping[str, ChannelT
     if type_name is None:
         return Problem((*path, "type"), Text("缺少必填项“type”", '"type" is missing'), known)
     found = shown(type_name)
-    message = Text(f"没有名为{found.zh}的渠道类型", f"there is no channel type named {found.en}")
+    message = Text(f"没有名为{found.zh}的通道类型", f"there is no channel type named {found.en}")
     return Problem((*path, "type"), message, suggestion(str(type_name), types) or known)
 
 
@@ -534,7 +534,7 @@ def _broken_channel(error: Exception) -> Problem:
     name = type(error).__name__
     return Problem(
         ("channels",),
-        Text(f"另装的渠道扩展加载失败（{name}）", f"a channel of another package cannot be loaded ({name})"),
+        Text(f"另装的通道扩展加载失败（{name}）", f"a channel of another package cannot be loaded ({name})"),
     )
 
 

@@ -49,7 +49,7 @@ WHY: Mapping[Why, Text] = {
     Why.RELEASE: Text("待核发", "awaits release"),
     Why.QUIET: Text("免打扰", "quiet hours"),
     Why.SHIRKING: Text("推诿", "shirking"),
-    Why.REVIEW: Text("挂账复核", "review"),
+    Why.REVIEW: Text("挂账复查", "review"),
     Why.HANDED_OVER: Text("已转出", "handed over"),
     Why.PLATFORM_BREACH: Text("超平台期限", "past the platform limit"),
 }

@@ -59,10 +59,10 @@ def each_once(channels: list[str]) -> list[str]:
 
 
 class InOrderPart(Part):
-    """先用一个渠道，不成再用下一个 / one channel, and the next if it fails."""
+    """先用一个通道，不成再用下一个 / one channel, and the next if it fails."""
 
     in_order: Annotated[list[Channel], Field(min_length=2), AfterValidator(each_once)] = Field(
-        description="依次使用的渠道，至少两个 / the channels, one after the other",
+        description="依次使用的通道，至少两个 / the channels, one after the other",
         examples=[["sms", "email"]],
     )
     wait: WaitLength | None = Field(
@@ -173,7 +173,7 @@ class StepPart(Part):
     cc: Words[Recipient] | None = Field(default=None, description="抄送谁 / copies", examples=["inspector"])
     via: ViaWritten | None = Field(
         default=None,
-        description="用哪些渠道：都发，或 {in_order: […], wait: 30 分钟} 依次发；不写用策略的 / which channels",
+        description="用哪些通道：都发，或 {in_order: […], wait: 30 分钟} 依次发；不写用策略的 / which channels",
         examples=[["sms", "email"], {"in_order": ["sms", "email"], "wait": "30 分钟"}],
     )
     when: StepConditions | None = Field(

@@ -110,9 +110,9 @@ class DigestPart(Part):
     """同一时刻给同一个人的几条合成一条 / several messages at one moment become one."""
 
     lights: Words[Literal["green", "yellow", "orange", "red"]] = Field(
-        default=["green", "yellow"], description="哪些灯的消息可以合并 / of which lights"
+        default=["green", "yellow"], description="哪些灯的消息可以汇总 / of which lights"
     )
-    at_least: int = Field(default=2, ge=2, le=1000, description="几条起合并 / from so many on")
+    at_least: int = Field(default=2, ge=2, le=1000, description="几条起汇总 / from so many on")
 
     def value(self) -> DigestRule:
         """The rule of the model."""
@@ -144,16 +144,16 @@ class PolicyFile(Part):
     )
     release_above: ReleaseAbove | None = Field(
         default=None,
-        description="发给谁以上须先经人放行（角色）；none 不须放行；不写为 principal / above whom a human must release",
+        description="发给谁以上须先经人核发（角色）；none 不须核发；不写为 principal / above whom a human must release",
     )
     restricted: RestrictedPart | None = Field(default=None, description="涉密案件只告诉谁 / restricted cases")
     quiet_hours: Annotated[QuietPart, AfterValidator(_some_time)] | None = Field(
         default=None, description="免打扰时间 / quiet hours", examples=[{"from": "22:00", "to": "07:30"}]
     )
-    digest: DigestPart | None = Field(default=None, description="合并消息；不写不合并 / put messages together")
+    digest: DigestPart | None = Field(default=None, description="汇总消息；不写不汇总 / put messages together")
     dark: bool = Field(default=False, description="true：只算不发，试运行 / decides everything and sends nothing")
     via: ViaWritten | None = Field(
-        default=None, description="默认用哪些渠道；不写用已配置的全部 / the default channels"
+        default=None, description="默认用哪些通道；不写用已配置的全部 / the default channels"
     )
     calendar: CalendarName = Field(default="", description="日历名；不写用单位默认的 / a calendar's name")
     limits: Annotated[dict[Name, LimitPart], Field(min_length=1)] = Field(

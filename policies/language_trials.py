@@ -72,7 +72,7 @@ class ExpectPart(Part):
     step: str = Field(description="哪一级（梯级的 id）/ which step", examples=["due-3wd", "assigned.unacknowledged"])
     to: KeyText | None = Field(default=None, description="发给谁：角色或人 / a role or a person")
     limit: LimitName | None = Field(default=None, description="哪个时限 / which limit")
-    channel: Channel | None = Field(default=None, description="哪个渠道 / which channel")
+    channel: Channel | None = Field(default=None, description="哪个通道 / which channel")
 
     def value(self, zone: ZoneInfo) -> Expected:
         """The message of the model."""

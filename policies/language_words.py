@@ -345,7 +345,7 @@ Say = Annotated[
 ]
 Channel = Annotated[
     str,
-    AfterValidator(known_as("渠道类别", "kind of channel", lambda names: _channels_of(names.known))),
+    AfterValidator(known_as("通道类别", "kind of channel", lambda names: _channels_of(names.known))),
     _open_words("sms", "email"),
 ]
 CalendarName = Annotated[str, AfterValidator(known_as("日历", "calendar", lambda names: names.known.calendars))]

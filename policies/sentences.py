@@ -68,7 +68,7 @@ def fired(rung: Rung, why: Why, missed: int) -> Reason:
 
 def review(rung: Rung) -> Reason:
     """A parked case comes back."""
-    text = Text("挂账案件到了复核时间。", "The day has come to review the parked case.")
+    text = Text("挂账案件到了复查日。", "The day has come to review the parked case.")
     return Reason(Why.REVIEW, text, rung.name, rung.at)
 
 
@@ -162,7 +162,7 @@ def same_person(step: str, role: str, person: str, at: datetime) -> Reason:
 
 def no_address(step: str, person: str, channel: str, at: datetime) -> Reason:
     """One of several channels does not reach him."""
-    zh = f"{person} 没有登记 {channel} 地址，改用其他渠道。"
+    zh = f"{person} 没有登记 {channel} 地址，改用其他通道。"
     en = f"{person} has no address for {channel}; the other channels are used."
     return Reason(Why.UNREACHABLE, Text(zh, en), step, at, person)
 

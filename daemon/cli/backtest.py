@@ -279,7 +279,7 @@ def _print_messages(scores: Sequence[Score], price: float) -> None:
     ]
     channels = [score.by_channel() for score in scores]
     rows += [
-        [speak("渠道", "channel"), channel, *_numbers([one[channel] for one in channels])]
+        [speak("通道", "channel"), channel, *_numbers([one[channel] for one in channels])]
         for channel in sorted({name for one in channels for name in one})
     ]
     if any(score.parts for score in scores):

@@ -157,7 +157,7 @@ def _print_tables(configuration: Configuration) -> None:
     contents = _contents(configuration)
     _print_table(
         console,
-        speak("渠道", "channels"),
+        speak("通道", "channels"),
         (("名称", "name"), ("类型", "type"), ("用途", "for")),
         [(each["name"], each["type"], _kind(each["kind"])) for each in contents["channels"]],
     )

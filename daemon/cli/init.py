@@ -12,10 +12,13 @@ import click
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
-from daemon.cli.output import json_option, no_traceback, speak, to_json
+from daemon.cli.output import json_option, language, no_traceback, speak, to_json
+from daemon.clock import SystemClock
 from daemon.demo.configuration import shipped_configuration
+from daemon.demo.sandbox import create_sandbox
 from daemon.errors import SettingsError
 from daemon.mapping import SourceMapping
+from daemon.settings import wrong_time
 from daemon.source.guess import KNOWN, Confidence, EntityGuess, Guess, guess_mapping
 from policies.text import Text
 
@@ -45,20 +48,56 @@ class Written:
 
 @click.command()
 @click.option("--url", help="共享数据库地址，据此猜测映射 / address of the shared database, to guess the mapping")
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="建一个练习环境：虚构的单位和三十个案件 / make a sandbox: an invented office with thirty cases",
+)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="config")
 @json_option
 @no_traceback
-def init(url: str | None, folder: Path, as_json: bool) -> None:
+def init(url: str | None, sandbox: bool, folder: Path, as_json: bool) -> None:
     """写一份带注释的配置到 FOLDER；已有的文件一概不动。
 
     Write a commented configuration to FOLDER; files that are there already are never touched.
     """
+    if sandbox:
+        _make_sandbox(url, folder, as_json=as_json)
+        return
     guesses = _guesses(url) if url else ()
     done = write_configuration(folder, url, guesses)
     if as_json:
         click.echo(to_json(_as_json(done)))
     else:
         _print(done, guessed=url is not None)
+
+
+def _make_sandbox(url: str | None, folder: Path, *, as_json: bool) -> None:
+    if url is not None:
+        raise click.UsageError(
+            speak(
+                "--sandbox 自带共享数据库，不要再写 --url", "--sandbox brings its own shared database: leave out --url"
+            )
+        )
+    wrong = wrong_time(sandbox=True)
+    if wrong is not None:
+        raise SettingsError(wrong)
+    cases = create_sandbox(folder, SystemClock().now(), language())
+    if as_json:
+        click.echo(to_json({"folder": str(folder), "cases": cases}))
+        return
+    click.echo(
+        speak(
+            f"已建好练习环境 {folder}：某区投诉受理中心，{cases} 个案件。消息只写成文件，什么也不真发。",
+            f"made the sandbox {folder}: an invented complaint centre, {cases} cases; messages only become files",
+        )
+    )
+    click.echo(
+        speak(
+            f"下一步：把您的策略写进 {folder / 'policies'}，见 docs/first-policy.zh-CN.md",
+            f"next: write your policy into {folder / 'policies'}, see docs/first-policy.md",
+        )
+    )
 
 
 def write_configuration(folder: Path, url: str | None, guesses: Sequence[EntityGuess]) -> Written:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -34,6 +35,18 @@ def policy() -> None:
 
 policy.add_command(diff)
 policy.add_command(migrate)
+
+
+@policy.command()
+@no_traceback
+def schema() -> None:
+    """打印策略文件的 JSON Schema，供编辑器提示 / print the JSON Schema of policy files, for editors.
+
+    例 / e.g.: duban policy schema > config/policy.schema.json
+    """
+    from policies.language import policy_schema  # noqa: PLC0415 - keeps the start quick
+
+    click.echo(json.dumps(policy_schema(), ensure_ascii=False, indent=1))
 
 
 @policy.command()

@@ -9,7 +9,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Self
 
 from daemon.demo.life import Change, stamp
-from daemon.demo.town import UNITS, people
+from daemon.demo.town import UNITS, Person, Unit, people
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,15 +42,21 @@ RETIRED_AT = "2026-08-31 17:30:00"
 class SharedDatabase:
     """The file, opened to write: the only place in the demo that changes it."""
 
-    def __init__(self, file: Path, changes: Sequence[Change]) -> None:
-        """Make the file: tables, everybody, and nothing else until `apply_until`."""
+    def __init__(
+        self,
+        file: Path,
+        changes: Sequence[Change],
+        units: Sequence[Unit] = UNITS,
+        officials: Sequence[Person] | None = None,
+    ) -> None:
+        """Make the file: tables, everybody (of the city, unless named), and nothing else until `apply_until`."""
         self._connection = sqlite3.connect(file)
         self._changes = changes
         self._done = 0
         self._connection.execute("PRAGMA synchronous = OFF")  # a sample, made anew each time
         self._connection.executescript(SCHEMA)
         with self._connection:
-            self._write_people()
+            self._write_people(units, people() if officials is None else officials)
 
     def __enter__(self) -> Self:
         return self
@@ -95,10 +101,10 @@ class SharedDatabase:
         names, slots = ", ".join(row), ", ".join(f":{column}" for column in row)
         self._connection.execute(f"INSERT INTO {table} ({names}) VALUES ({slots})", row)  # noqa: S608 - names are ours
 
-    def _write_people(self) -> None:
-        for unit in UNITS:
+    def _write_people(self, units: Sequence[Unit], officials: Sequence[Person]) -> None:
+        for unit in units:
             self._insert("jgxx", {"jgdm": unit.code, "jgmc": unit.name, "sjjgdm": unit.parent})
-        for person in people():
+        for person in officials:
             self._insert(
                 "ryxx",
                 {

@@ -222,7 +222,7 @@ def test_a_limit_without_a_number_can_only_be_off() -> None:
         (with_limit(extension={"up_to": "0 日"}), "limits.finish.extension.up_to", "应大于零"),
         (with_steps({"to": "nobody"}), "ladders.standard.steps.0.to", "没有名为“nobody”的角色"),
         (with_steps({"at": "monday"}), "ladders.standard.steps.0.at", "时刻应从 start（起算）、due（到期）"),
-        (with_steps({"via": "fax"}), "ladders.standard.steps.0.via", "没有名为“fax”的渠道类别"),
+        (with_steps({"via": "fax"}), "ladders.standard.steps.0.via", "没有名为“fax”的通道类别"),
         (with_steps({"id": "a"}, {"id": "a"}), "ladders.standard.steps.1.id", "与第 1 个梯级相同"),
         (tree(applies_to={"kind": {"not": {"not": 1}}}), "applies_to.kind", "不能再写“not”"),
         (tree(applies_to={"kind": None}), "applies_to.kind", "实为空"),

@@ -206,7 +206,7 @@ def test_a_field_may_end_like_a_milestone() -> None:
         ({"expect": [{"at": "2026-12-01", "step": "due-3wd"}]}, "expect.0.at", "否则看不到"),
         ({"expect": {"at": "2026-09-20", "step": "due-3w"}}, "expect.step", "没有名为“due-3w”的梯级"),
         ({"expect": [{"at": "2026-09-20", "step": "assigned", "to": "乙"}]}, "expect.0.to", "没有名为“乙”的角色或人"),
-        ({"expect": [{"at": "2026-09-20", "step": "assigned", "channel": "fax"}]}, "expect.0.channel", "渠道"),
+        ({"expect": [{"at": "2026-09-20", "step": "assigned", "channel": "fax"}]}, "expect.0.channel", "通道"),
         ({"due": {"finish": "2026-10-08"}}, "due.finish", "没有名为“finish”的时限"),
         ({"vacant": "chief"}, "vacant", "没有名为“chief”的角色"),
         ({"expect": []}, "expect", "写 nothing"),
