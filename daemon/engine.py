@@ -9,7 +9,7 @@ The rules are in `policies`; here they only meet the databases.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,11 @@ from policies.conditions import asks_receptions
 from policies.course import may_hear, no_longer_true
 from policies.evaluate import after_failure, after_transfer, evaluate
 from policies.model import Why
+from policies.quiet import hold_until, is_hour_class
+from policies.rungs import step_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from daemon.intake import Looked
     from daemon.rules import Rules
@@ -225,6 +226,28 @@ class Engine:
             if why:
                 refused[one.notice.key] = why
         return refused
+
+    def quiet(self, deliveries: Sequence[Delivery], now: datetime) -> dict[str, datetime]:
+        """Which of these have to wait for the end of the quiet hours, by notice key, and until when.
+
+        What was decided by day may come to be sent at night: tried again, released late, or from a long queue.
+        """
+        found = ((one.notice.key, self._quiet_until(one, now)) for one in deliveries if one.notice.case_key)
+        return {key: until for key, until in found if until is not None}
+
+    def _quiet_until(self, one: Delivery, now: datetime) -> datetime | None:
+        notice = one.notice
+        rule = self.rules.limit(notice.policy, notice.limit, one.policy_version)
+        hours = None if rule is None else rule[0].quiet
+        if rule is None or hours is None:
+            return None
+        policy, limit, ladder = rule
+        step = step_of(notice.step, ladder)
+        if notice.may_wake or (step is not None and step.may_wake) or is_hour_class(limit):
+            return None
+        due = notice.facts.get("due_at")
+        due_at = datetime.fromisoformat(due) if isinstance(due, str) and notice.why is not Why.REVIEW else None
+        return hold_until(hours, due_at, self.rules.calendar(policy, limit), now)
 
     def _passed_on(
         self, one: Delivery, cases: Mapping[str, StoredCase], known: Sequence[StoredObligation], now: datetime

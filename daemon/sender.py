@@ -21,6 +21,7 @@ from daemon.errors import DaemonError
 from daemon.letters import REST, Letter, as_of, contented, letters_of, result_of, results_of
 from daemon.render import RenderError
 from daemon.store.values import DeliveryResult, DeliveryState
+from policies.model import Why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -267,6 +268,7 @@ class Sender:
         now = self._clock.now()
         try:
             refused = await self._in_thread(lambda: self.engine.gate(claimed, now))
+            quiet = self.engine.quiet([one for one in claimed if one.notice.key not in refused], now)
         except Exception as error:  # noqa: BLE001 - a database is away or at odds with us: nothing was sent
             problem = error.message.zh if isinstance(error, DaemonError) else type(error).__name__
             log.warning(telemetry.POSTPONED, channel=way.name, problem=problem)
@@ -277,6 +279,8 @@ class Sender:
             if one.notice.key in refused
         ]
         true = [one for one in claimed if one.notice.key not in refused]
+        results += [_waiting(one, quiet[one.notice.key], now) for one in true if one.notice.key in quiet]
+        true = [one for one in true if one.notice.key not in quiet]
         ready: list[tuple[Letter, Message]] = []
         for letter in letters_of(true, self._at_least):
             written, unwritten = self._write(way, letter, now)
@@ -410,3 +414,15 @@ class Sender:
             again = result.at + POSTPONE
             return dataclasses.replace(result, state=DeliveryState.RETRYING, not_before_at=again)
         return result
+
+
+def _waiting(one: Delivery, until: datetime, now: datetime) -> DeliveryResult:
+    """Not now: the hour is quiet."""
+    return DeliveryResult(
+        one,
+        DeliveryState.RETRYING,
+        now,
+        error=Why.QUIET.value,
+        not_before_at=until,
+        possible_duplicate=one.possible_duplicate,
+    )

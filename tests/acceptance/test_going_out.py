@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from daemon.store.values import DeliveryState
 from support.running_office import CASE, running_office
 
@@ -68,6 +70,39 @@ async def test_what_is_decided_at_night_waits_for_the_working_morning(tmp_path: 
     async with running_office(tmp_path, store_url, now=night, arrived=night, prepare=policy(words)) as world:
         told = await world.live_until("2026-09-17 12:00")
         assert [(one.clock, one.to) for one in told] == [("2026-09-17 07:30", HANDLER)]
+
+
+async def test_what_is_tried_again_at_night_waits_for_the_morning_too(tmp_path: Path, store_url: str) -> None:
+    """Decided at ten to ten in the evening, refused until eleven: nobody is woken, it goes out in the morning."""
+    words = ("via: [sms, email]", 'via: [sms]\nquiet_hours: {from: "22:00", to: "07:30"}')
+    evening = "2026-09-16 21:50"
+    async with running_office(tmp_path, store_url, now=evening, arrived=evening, prepare=policy(words)) as world:
+        world.texts.fail(*["503"] * 5)
+        assert [(one.clock, one.to) for one in await world.live_until("2026-09-17 12:00")] == [
+            ("2026-09-17 07:30", HANDLER)
+        ]
+        assert len(world.told("retrying")) == 6
+
+
+@pytest.mark.parametrize(
+    ("urge", "clock"),
+    [("say: urge", "2026-10-10 07:30"), ("may_wake: 应急值班规定, say: urge", "2026-10-09 23:00")],
+    ids=["waits", "may wake"],
+)
+async def test_what_is_released_at_night_waits_for_the_morning(
+    tmp_path: Path, store_url: str, urge: str, clock: str
+) -> None:
+    """Let go at eleven at night, though it was decided by day; a step that may wake does not wait."""
+    words = (
+        ("via: [sms, email]", 'via: [sms]\nrelease_above: section_head\nquiet_hours: {from: "22:00", to: "07:30"}'),
+        ("say: urge", urge),
+    )
+    async with running_office(tmp_path, store_url, prepare=policy(*words)) as world:
+        await world.live_until("2026-10-09 23:00")
+        (held,) = [one for one in world.deliveries() if one.state is DeliveryState.HELD]
+        world.store.release([held.notice.key], "张主任", "已阅", world.clock.now())
+        told = await world.live_until("2026-10-10 12:00")
+        assert [(one.clock, one.to) for one in told] == [(clock, "+8613800000001")]
 
 
 async def test_what_goes_above_the_leader_waits_for_a_human(tmp_path: Path, store_url: str) -> None:
