@@ -104,7 +104,7 @@ def take_files(
     kept_before_there_were_moments = current is not None and current.active_from_at is None and known is not None
     if current is None or (kept_before_there_were_moments and current.version != version):
         note = Text("首次启动", "first start").say(configuration.settings.language)
-        _release(store, configuration, known, by, now, note)
+        _release(store, configuration, by, now, note)
         return Taken.ACTIVATED
     if current.version == version:
         return Taken.SAME
@@ -129,7 +129,7 @@ def _take_new(
     if configuration.settings.release.second_person:
         store.propose_policy(configuration.version, configuration.policy_files, by, now)
         return Taken.PROPOSED
-    _release(store, configuration, None, by, now, "")
+    _release(store, configuration, by, now)
     return Taken.ACTIVATED
 
 
@@ -141,22 +141,18 @@ def _take_known(
     if known.state is VersionState.PROPOSED:
         if configuration.settings.release.second_person or not changed:
             return Taken.PROPOSED
-        _release(store, configuration, known, by, now, "")
+        _release(store, configuration, by, now)
         return Taken.ACTIVATED
     if known.from_at > now:
         return Taken.SCHEDULED
     if not changed:
         return Taken.LEFT
-    _release(store, configuration, known, by, now, "")
+    _release(store, configuration, by, now)
     return Taken.ACTIVATED
 
 
-def _release(
-    store: Store, configuration: Configuration, known: PolicyVersion | None, by: str, now: datetime, note: str
-) -> None:
-    if known is None:
-        store.propose_policy(configuration.version, configuration.policy_files, by, now, note=note)
-    store.activate_policy(configuration.version, by, now, note=note)
+def _release(store: Store, configuration: Configuration, by: str, now: datetime, note: str = "") -> None:
+    store.release_policy(configuration.version, configuration.policy_files, by, now, note)
 
 
 # --- the rules in force -------------------------------------------------------------------------------------

@@ -506,6 +506,11 @@ class Store:
         with self._database.writing() as connection:
             return versions.activate(connection, version, by, now, from_at=from_at, note=note)
 
+    def release_policy(self, version: str, files: Mapping[str, str], by: str, now: datetime, note: str = "") -> None:
+        """Put a version in force now that nobody need approve; known or not, in one transaction."""
+        with self._database.writing() as connection:
+            versions.release(connection, version, files, by, now, note)
+
     def policy_took_over(self, version: str, now: datetime) -> None:
         """Note that an approved version's moment has come; once, whichever node sees it first."""
         with self._database.writing() as connection:

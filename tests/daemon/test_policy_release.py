@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from daemon.clock import ManualClock
 from daemon.errors import ReleaseRefused, SettingsError
 from daemon.policy_release import Taken
 from daemon.settings import load
 from daemon.store.versions import VersionState, in_force
+from daemon.wiring import open_node
 from policies.model import ObligationState
 from policies.text import Text
+from support.office import build_office
 from support.running_office import CASE, Running, at, running_office
 
 if TYPE_CHECKING:
@@ -230,6 +236,18 @@ async def test_two_nodes_go_by_the_store_not_by_their_files(world: Running) -> N
         assert due(world, "XF-NEW") == THIRTY
     finally:
         await second.close()
+
+
+async def test_nodes_that_take_the_same_files_at_once_all_succeed(tmp_path: Path, store_url: str) -> None:
+    """Six nodes start for the first time at one instant: one releases, the others find it done; one line each."""
+    office = build_office(tmp_path / "office", cases=1, arrived=datetime(2026, 9, 16, 10), store_url=store_url)  # noqa: DTZ001 - the office's clock
+    start = partial(open_node, load(office.configuration), ManualClock(at("2026-09-16 10:00")))
+    with ThreadPoolExecutor(6) as pool:
+        nodes = list(pool.map(lambda number: start(node_name=f"node {number}"), range(6)))
+    told = [row.kind for row in nodes[0].store.ledger("") if row.kind.startswith("policy")]
+    for node in nodes:
+        await node.close()
+    assert told == ["policy_proposed", "policy_activated"]
 
 
 async def test_a_version_whose_templates_are_missing_is_refused(world: Running) -> None:
