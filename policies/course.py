@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from policies.evaluate import comes_back, evaluate, rule_of
+from policies.first_handler import first_handler_of
 from policies.model import History, ObligationState, Why
 from policies.noticed import with_noticed
-from policies.obligations import calendar_for, first_handler_of, obligations_of, revise
+from policies.obligations import calendar_for, obligations_of
+from policies.revision import revise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,8 +1,10 @@
 """Which limits run on a case, when they end, and where each of them stands.
 
-What the law says of each part stands in a file of its own: `clocks` (when a limit begins and is met), `pauses`,
-`extensions`, `ends` (several lengths, platform limits), `holders` (a clock for every unit), `series` (limits that come
-again), `linked` (limits that begin where another ends), `revision` (what becomes of the ladder when an end moves).
+Read from the top: a case has policies, a policy has limits, a limit has clocks (one, or one for every holder), and a
+clock has one obligation or, if the limit comes again, several. What the law says of each part stands in a file of its
+own: `clocks` (when a limit begins and is met), `pauses`, `extensions`, `ends` (several lengths, platform limits),
+`holders` (a clock for every unit), `series` (limits that come again), `linked` (limits that begin where another ends),
+`revision` (what becomes of the ladder when an end moves).
 """
 
 from __future__ import annotations
@@ -15,13 +17,12 @@ from policies.conditions import all_hold
 from policies.counting import Count, CountError
 from policies.ends import Running, disagreement, legal_end, platform_end
 from policies.extensions import effective_extension
-from policies.facts import end_of_bare_day, finding, first_there
+from policies.facts import finding, first_there
 from policies.holders import clocks_of_holders, future_movements, handed_over
-from policies.holding import holder_at
 from policies.linked import LinkedStart, handed_on, in_order, is_link
-from policies.model import FirstHandler, Obligation, ObligationState
+from policies.model import Obligation, ObligationState
 from policies.pauses import standstill
-from policies.revision import FIRST_VERSION, revise
+from policies.revision import FIRST_VERSION
 from policies.series import ends_by_itself, name_of, occurrences, odd_instants
 from policies.wording import just_after
 
@@ -32,18 +33,9 @@ if TYPE_CHECKING:
     from policies.calendar import Calendar
     from policies.duration import Duration
     from policies.linked import InOrder
-    from policies.model import Case, Limit, Policy, PolicySet, Reason
+    from policies.model import Case, Limit, Policy, PolicySet, Reason, Recurrence
     from policies.pauses import Standstill
     from policies.series import Occurrence
-
-__all__ = [
-    "FIRST_VERSION",
-    "Counted",
-    "calendar_for",
-    "first_handler_of",
-    "obligations_of",
-    "revise",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,71 +73,68 @@ def obligations_of(
     `before` are the obligations known of the case, in any state: what was met stays met and who held it keeps his
     number, even if the shared database has overwritten it since. With `words` the counts can be explained.
     """
-    found: list[_Result] = []
-    findings: list[Reason] = []
     mine = [policy for policy in policies.policies.values() if all_hold(policy.applies_to, case)]
     if not mine and case.open:
-        findings.append(finding("", now, "没有任何督办策略适用于本案件。", "No policy applies to this case."))
+        return Counted((), (finding("", now, "没有任何督办策略适用于本案件。", "No policy applies to this case."),))
+    found: list[_Result] = []
+    findings: list[Reason] = []
     for policy in mine:
-        order = in_order(policy)
-        linked: dict[str, LinkedStart] = {}
-        results: dict[str, list[_Result]] = {}
-        for limit in order.limits:
-            if not all_hold(limit.applies_to, case):
-                continue
-            known = [one for one in before if one.limit == limit.id and one.policy == policy.id] if before else before
-            calendar = calendar_for(policy, limit, calendars, default_calendar)
-            place = f"{policy.id}/{limit.id}"
-            question = _Question(policies.version, policy, limit, case, calendar, now, place, linked, known, words)
-            results[limit.id], told = _counted(question)
-            findings.extend(told)
-            if limit.id in order.followed:
-                linked.update(handed_on(limit, [one for one, _ in results[limit.id]]))
-        if order.followed:
-            findings.extend(_circular(policy, order, case, now))
-            results = {limit.id: results[limit.id] for limit in policy.limits if limit.id in results}
-        for several in results.values():
-            found.extend(several)
+        asked = _OfPolicy(policies.version, policy, case, calendars, now, default_calendar, before, words)
+        results, told = _of_policy(asked)
+        found.extend(results)
+        findings.extend(told)
     return Counted(tuple([one for one, _ in found]), tuple(findings), tuple([count for _, count in found]))
 
 
-def first_handler_of(
-    policies: PolicySet,
-    case: Case,
-    calendars: Mapping[str, Calendar] | None = None,
-    default_calendar: str = "china",
-    earlier: FirstHandler | None = None,
-) -> FirstHandler | None:
-    """Who had the case when the freezing milestone was reached; None before that.
-
-    The record of hand-overs decides; where it is silent, the present unit and handler are taken. A milestone at
-    midnight on the office's clock is a day without a time: the hand-overs of that day come before it.
-    A case that repeats an earlier one goes back at once to that case's first handler (`earlier`) if the policy says so.
-    """
-    policy = next((p for p in policies.policies.values() if all_hold(p.applies_to, case)), None)
-    if policy is None:
-        return None
-    if policy.first_handler.inherit and earlier is not None and earlier.case_key == case.earlier:
-        return FirstHandler(case.key, earlier.unit, earlier.official, earlier.frozen_at, earlier.milestone)
-    milestone = first_there(policy.first_handler.freeze_at, case)
-    if milestone is None:
-        return None
-    frozen_at = case.milestones[milestone]
-    if not case.transfers:
-        return FirstHandler(case.key, case.unit, case.handler, frozen_at, milestone)
-    calendar = (calendars or {}).get(policy.calendar or default_calendar)
-    holding = holder_at(case, frozen_at if calendar is None else end_of_bare_day(frozen_at, calendar))
-    unit, official = (None, None) if holding is None else (holding.unit, holding.official)
-    return FirstHandler(case.key, unit, official, frozen_at, milestone)
-
-
-# --- one limit --------------------------------------------------------------------------------------------------
+# --- one policy -------------------------------------------------------------------------------------------------
 
 _Result = tuple[Obligation, Count]
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _OfPolicy:
+    """One policy on one case at one moment, with the obligations known already."""
+
+    version: str
+    policy: Policy
+    case: Case
+    calendars: Mapping[str, Calendar]
+    now: datetime
+    default_calendar: str
+    before: Sequence[Obligation]
+    words: bool
+
+    def limit(self, limit: Limit, linked: Mapping[str, LinkedStart]) -> _OfLimit:
+        """The same of one of its limits; `linked` are the ends of those it may follow."""
+        policy, before = self.policy, self.before
+        known = [one for one in before if one.limit == limit.id and one.policy == policy.id] if before else before
+        calendar = calendar_for(policy, limit, self.calendars, self.default_calendar)
+        place = f"{policy.id}/{limit.id}"
+        return _OfLimit(self.version, policy, limit, self.case, calendar, self.now, place, linked, known, self.words)
+
+
+def _of_policy(asked: _OfPolicy) -> tuple[list[_Result], list[Reason]]:
+    """All limits of the policy: each is counted after those it follows, and told in the policy's own order."""
+    policy, case, order = asked.policy, asked.case, in_order(asked.policy)
+    linked: dict[str, LinkedStart] = {}
+    results: dict[str, list[_Result]] = {}
+    findings: list[Reason] = []
+    for limit in order.limits:
+        if not all_hold(limit.applies_to, case):
+            continue
+        results[limit.id], told = _of_limit(asked.limit(limit, linked))
+        findings.extend(told)
+        if limit.id in order.followed:
+            linked.update(handed_on(limit, [one for one, _ in results[limit.id]]))
+    findings.extend(_circular(policy, order, case, asked.now))
+    return [one for limit in policy.limits for one in results.get(limit.id, ())], findings
+
+
+# --- one limit --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _OfLimit:
     """One limit on one case at one moment, with what is known already of the limits it follows and of itself."""
 
     version: str
@@ -160,7 +149,7 @@ class _Question:
     words: bool
 
 
-def _counted(asked: _Question) -> tuple[list[_Result], list[Reason]]:
+def _of_limit(asked: _OfLimit) -> tuple[list[_Result], list[Reason]]:
     """All clocks of the limit. What cannot be counted is a finding, and the other clocks go on."""
     found: list[_Result] = []
     try:
@@ -169,9 +158,10 @@ def _counted(asked: _Question) -> tuple[list[_Result], list[Reason]]:
         return [], [_uncountable(asked, error)]
     for clock in clocks:
         try:
-            terms = _terms(asked.policy, asked.limit, asked.case, asked.calendar, asked.place, asked.now, clock)
+            terms = _terms(asked, clock)
             findings.extend(terms.findings)
-            results, told = _once(asked, clock, terms) if asked.limit.recur is None else _again(asked, clock, terms)
+            rule = asked.limit.recur
+            results, told = _once(asked, clock, terms) if rule is None else _again(asked, clock, terms, rule)
         except (CountError, OverflowError) as error:
             findings.append(_uncountable(asked, error))
         else:
@@ -180,7 +170,8 @@ def _counted(asked: _Question) -> tuple[list[_Result], list[Reason]]:
     return found, findings
 
 
-def _clocks(asked: _Question) -> tuple[Sequence[Clock], list[Reason]]:
+def _clocks(asked: _OfLimit) -> tuple[Sequence[Clock], list[Reason]]:
+    """The clocks that run or ran: one, or one for every holder; none as long as there is no start or no end."""
     limit, case = asked.limit, asked.case
     if not _has_an_end(limit, case):
         return (), _missing_end(asked)
@@ -192,7 +183,7 @@ def _clocks(asked: _Question) -> tuple[Sequence[Clock], list[Reason]]:
     return ((), _missing_start(asked)) if clock is None else ((clock,), [])
 
 
-def _uncountable(asked: _Question, error: CountError | OverflowError) -> Reason:
+def _uncountable(asked: _OfLimit, error: CountError | OverflowError) -> Reason:
     title, name = asked.limit.title, asked.limit.id
     zh, en = (
         (error.message.zh, error.message.en) if isinstance(error, CountError) else ("超出日历", "beyond all calendars")
@@ -209,34 +200,35 @@ class _Terms:
     findings: tuple[Reason, ...]
 
 
-def _terms(
-    policy: Policy, limit: Limit, case: Case, calendar: Calendar, place: str, now: datetime, clock: Clock
-) -> _Terms:
-    still = standstill(policy, limit, case, calendar, place, now)
-    extension: Duration | None = None
-    findings: Sequence[Reason] = still.findings
-    if case.extensions:
-        holder = clock.holder
-        recorded = [e for e in case.extensions if holder is None or holder.had_it_at(e.decided_at, calendar)]
-        running = Running(clock.start_at, still.excluded, words=False, set_at=_set_at(limit, case))
-        extension, refused = effective_extension(limit, recorded, running, calendar, place, now, still.since_at)
-        findings = (*findings, *refused)
-    return _Terms(extension, still, tuple(findings))
+def _terms(asked: _OfLimit, clock: Clock) -> _Terms:
+    limit, case, calendar, place, now = asked.limit, asked.case, asked.calendar, asked.place, asked.now
+    still = standstill(asked.policy, limit, case, calendar, place, now)
+    if not case.extensions:
+        return _Terms(None, still, still.findings)
+    holder = clock.holder
+    recorded = [one for one in case.extensions if holder is None or holder.had_it_at(one.decided_at, calendar)]
+    running = Running(clock.start_at, still.excluded, words=False, set_at=_set_at(limit, case))
+    extension, refused = effective_extension(limit, recorded, running, calendar, place, now, still.since_at)
+    return _Terms(extension, still, (*still.findings, *refused))
 
 
-def _once(asked: _Question, clock: Clock, terms: _Terms) -> tuple[list[_Result], list[Reason]]:
+# --- one clock: a limit that does not come again ----------------------------------------------------------------
+
+
+def _once(asked: _OfLimit, clock: Clock, terms: _Terms) -> tuple[list[_Result], list[Reason]]:
     """The one obligation of a clock that does not come again."""
     running = Running(clock.start_at, terms.still.excluded, words=asked.words, set_at=_set_at(asked.limit, asked.case))
     counted = legal_end(asked.limit, running, terms.extension, asked.calendar)
     platform, doubts = platform_end(asked.limit, asked.case, clock.start_at, asked.place, asked.calendar, asked.now)
-    state, done_at, more = _state(asked, clock, terms, counted)
+    state, done_at, more = _stands(asked, clock, terms, counted)
     one = _obligation(asked, clock, terms, counted, state, clock.instance, clock.start_at, platform, done_at)
     return [(one, counted)], [*doubts, *more, *disagreement(asked.limit, one, asked.place, asked.calendar, asked.now)]
 
 
-def _state(
-    asked: _Question, clock: Clock, terms: _Terms, counted: Count
+def _stands(
+    asked: _OfLimit, clock: Clock, terms: _Terms, counted: Count
 ) -> tuple[ObligationState, datetime | None, list[Reason]]:
+    """Where it stands: done, handed over, closed without, standing still or running; and when it was done."""
     known = _known(asked, clock.instance, clock) if asked.before else None
     done_at, findings = met_at(asked.limit, asked.case, clock, asked.place, asked.calendar, asked.now, known)
     if done_at is not None:
@@ -249,12 +241,12 @@ def _state(
     return (ObligationState.PAUSED if terms.still.since_at else ObligationState.OPEN), None, findings
 
 
-def _again(asked: _Question, clock: Clock, terms: _Terms) -> tuple[list[_Result], list[Reason]]:
+# --- one clock: a limit that comes again ------------------------------------------------------------------------
+
+
+def _again(asked: _OfLimit, clock: Clock, terms: _Terms, rule: Recurrence) -> tuple[list[_Result], list[Reason]]:
     """The obligations of a clock that comes again: one for every occurrence there is by now."""
     limit, case, now, place = asked.limit, asked.case, asked.now, asked.place
-    rule = limit.recur
-    if rule is None:
-        return [], []
     known = {one.instance: one for one in asked.before if _is_of(one, clock)}
     running = Running(clock.start_at, terms.still.excluded, words=asked.words)
     several = occurrences(
@@ -266,7 +258,7 @@ def _again(asked: _Question, clock: Clock, terms: _Terms) -> tuple[list[_Result]
     ended_at = ends_by_itself(rule, case, now)
     found: list[_Result] = []
     for one in several:
-        state, told = _state_of(asked, clock, terms, one, ended_at, is_last=one is several[-1])
+        state, told = _occurrence_stands(asked, clock, terms, one, ended_at, is_last=one is several[-1])
         findings.extend(told)
         instance = name_of(clock, one.number)
         bound = platform if one.number == 1 else None
@@ -278,9 +270,10 @@ def _again(asked: _Question, clock: Clock, terms: _Terms) -> tuple[list[_Result]
     return found, findings
 
 
-def _state_of(
-    asked: _Question, clock: Clock, terms: _Terms, one: Occurrence, ended_at: datetime | None, *, is_last: bool
+def _occurrence_stands(
+    asked: _OfLimit, clock: Clock, terms: _Terms, one: Occurrence, ended_at: datetime | None, *, is_last: bool
 ) -> tuple[ObligationState, list[Reason]]:
+    """Where one occurrence stands; what ends the whole clock is told of the last one only."""
     due_at = one.count.legal_due_at
     if one.done_at is not None:
         return ObligationState.DONE, []
@@ -295,8 +288,11 @@ def _state_of(
     return (ObligationState.PAUSED if terms.still.since_at else ObligationState.OPEN), []
 
 
+# --- what is kept of it -----------------------------------------------------------------------------------------
+
+
 def _obligation(
-    asked: _Question,
+    asked: _OfLimit,
     clock: Clock,
     terms: _Terms,
     counted: Count,
@@ -335,13 +331,16 @@ def _obligation(
     )
 
 
-def _known(asked: _Question, instance: str, clock: Clock) -> Obligation | None:
+def _known(asked: _OfLimit, instance: str, clock: Clock) -> Obligation | None:
     return next((one for one in asked.before if one.instance == instance and _is_of(one, clock)), None)
 
 
 def _is_of(known: Obligation, clock: Clock) -> bool:
     """Whether a known obligation is of the same holder; one from before there was a clock per holder is."""
     return clock.holder is None or known.holder_unit in {None, clock.holder.unit}
+
+
+# --- a start or an end that is missing --------------------------------------------------------------------------
 
 
 def _set_at(limit: Limit, case: Case) -> datetime | None:
@@ -354,7 +353,7 @@ def _has_an_end(limit: Limit, case: Case) -> bool:
     return not limit.set_by or first_there(limit.set_by, case) is not None
 
 
-def _missing_end(asked: _Question) -> list[Reason]:
+def _missing_end(asked: _OfLimit) -> list[Reason]:
     limit = asked.limit
     if not asked.case.open:
         return []
@@ -363,7 +362,7 @@ def _missing_end(asked: _Question) -> list[Reason]:
     return [finding(asked.place, asked.now, zh, en)]
 
 
-def _missing_start(asked: _Question) -> list[Reason]:
+def _missing_start(asked: _OfLimit) -> list[Reason]:
     limit = asked.limit
     if not asked.case.open or any(is_link(name) for name in limit.start):
         return []  # a limit that follows another one begins when that one ends
@@ -374,9 +373,9 @@ def _missing_start(asked: _Question) -> list[Reason]:
 
 
 def _circular(policy: Policy, order: InOrder, case: Case, now: datetime) -> list[Reason]:
-    titles = {limit.id: limit.title for limit in policy.limits if limit.id in order.circular}
-    if not titles or not case.open:
+    if not order.circular or not case.open:
         return []
+    titles = {limit.id: limit.title for limit in policy.limits if limit.id in order.circular}
     zh = f"{'、'.join(f'“{title}”' for title in titles.values())}互相起算，无法计算。"
     en = f"{', '.join(titles)} begin from one another: they cannot be counted."
     return [finding(policy.id, now, zh, en)]

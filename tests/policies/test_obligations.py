@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from policies.duration import parse_duration
+from policies.first_handler import first_handler_of
 from policies.model import (
     Bound,
     Case,
@@ -25,7 +26,8 @@ from policies.model import (
     Transfer,
     Why,
 )
-from policies.obligations import first_handler_of, obligations_of, revise
+from policies.obligations import obligations_of
+from policies.revision import revise
 from policies.text import Text
 from support.invented_office import (
     CALENDARS,

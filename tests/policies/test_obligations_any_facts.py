@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.duration import parse_duration
+from policies.first_handler import first_handler_of
 from policies.model import (
     Bound,
     Case,
@@ -24,7 +25,8 @@ from policies.model import (
     Recurrence,
     Transfer,
 )
-from policies.obligations import first_handler_of, obligations_of, revise
+from policies.obligations import obligations_of
+from policies.revision import revise
 from support.invented_office import CALENDARS, CHINA, LADDER, at, case, finish, limit, policies, policy
 
 UNITS = st.sampled_from(["A", "B", "C", None])

@@ -31,7 +31,7 @@ from policies.model import (
     Step,
     Why,
 )
-from policies.obligations import revise
+from policies.revision import revise
 from policies.text import Text
 from support.invented_office import (
     CHINA,

@@ -15,7 +15,7 @@ from policies.counting import count
 from policies.duration import parse_duration
 from policies.evaluate import timeline
 from policies.model import Case, Extension, ExtensionRule, History, Light, Why
-from policies.obligations import revise
+from policies.revision import revise
 from support.invented_office import (
     CHINA,
     LADDER,

@@ -9,6 +9,7 @@ import pytest
 
 from policies.duration import parse_duration
 from policies.evaluate import timeline
+from policies.first_handler import first_handler_of
 from policies.model import (
     Bound,
     Case,
@@ -20,7 +21,6 @@ from policies.model import (
     Transfer,
     Why,
 )
-from policies.obligations import first_handler_of
 from support.invented_office import (
     CHINA,
     POSTS,

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from daemon.calendars import china
 from policies.duration import parse_duration, parse_moment
 from policies.evaluate import evaluate, rule_of
+from policies.first_handler import first_handler_of
 from policies.model import (
     Acknowledge,
     Bound,
@@ -31,7 +32,7 @@ from policies.model import (
     Step,
     Via,
 )
-from policies.obligations import Counted, first_handler_of, obligations_of
+from policies.obligations import Counted, obligations_of
 
 if TYPE_CHECKING:
     from policies.model import FirstHandler, Obligation
