@@ -60,11 +60,15 @@ def _no_receipt(one: Delivery, now: datetime) -> Event:
 
 
 def receptions(connection: sa.Connection, ids: Collection[int]) -> dict[int, dict[str, Reception]]:
-    """Per obligation and step, when what it sent was first delivered, read and acknowledged, by whomever."""
+    """Per obligation and step, when what it sent was first delivered, read and acknowledged, by whomever.
+
+    Only the one it is addressed to signs for it: who got a copy for his knowledge does not sign in his place.
+    """
     d = deliveries.c
     facts = (d.delivered_at, d.read_at, d.acknowledged_at)
+    signed = sa.case((d.copy.is_(False), d.acknowledged_at))
     query = (
-        sa.select(d.obligation_id, d.step, *(sa.func.min(fact) for fact in facts))
+        sa.select(d.obligation_id, d.step, *(sa.func.min(fact) for fact in (d.delivered_at, d.read_at, signed)))
         .where(among(connection, d.obligation_id, ids), sa.or_(*(fact.is_not(None) for fact in facts)))
         .group_by(d.obligation_id, d.step)
     )

@@ -186,6 +186,18 @@ def test_receptions_are_the_first_of_each_fact_by_step(store: Store) -> None:
     assert store.receptions([identity, 999]) == {identity: expected}
 
 
+def test_nobody_signs_for_another_by_his_copy(store: Store) -> None:
+    """The inspector's word that he knows is on record; that the handler has signed for it, it does not say."""
+    epoch = fill(store, notice("a"), notice("b", person="official-2", copy=True))
+    send(store, epoch)
+    assert store.acknowledge(CASE, "official-2", NOW, "phone", NOW) is Acknowledged.TAKEN
+    identity = store.deliveries()[0].obligation_id
+    assert identity is not None
+    assert store.receptions([identity]).get(identity, {}).get("remind", Reception()).acknowledged_at is None
+    assert store.acknowledge(CASE, HOLDER, NOW + MINUTE, "phone", NOW + MINUTE) is Acknowledged.TAKEN
+    assert store.receptions([identity])[identity]["remind"].acknowledged_at == NOW + MINUTE
+
+
 def test_an_acknowledgement_is_taken_once_and_wakes_the_case(store: Store) -> None:
     """His deliveries are marked, the limits are due at once, a decision under way is dropped; asked again: already."""
     epoch = fill(store, notice("a"), notice("b", channel="email"), notice("c", person="official-2"))
