@@ -122,14 +122,38 @@ def show_table(
         screen.print(f"{title}{speak('：', ': ')}{empty or speak('无', 'none')}", soft_wrap=True)
         return
     screen.print(title, style="bold", soft_wrap=True)  # not as the table's own: a narrow table would break it
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    least, tight = _room(columns, rows, whole, screen.width)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=tight)
     for number, column in enumerate(columns):
         table.add_column(
-            column, overflow="fold", no_wrap=number in whole, justify="right" if number in right else "left"
+            column,
+            overflow="fold",
+            no_wrap=number in whole,
+            justify="right" if number in right else "left",
+            min_width=least[number],
         )
     for row in rows:
         table.add_row(*(_cell(cell) for cell in row))
     screen.print(table)
+
+
+def _room(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], whole: Sequence[int], width: int
+) -> tuple[list[int | None], bool]:
+    """The least width of each column so that no word is broken, if all have room; whether to stand closer for it."""
+    from rich.cells import cell_len  # noqa: PLC0415 - JSON is printed without it
+
+    least = [
+        max(
+            cell_len(word)
+            for text in (column, *(str(row[number]) for row in rows))
+            for word in (text.splitlines() if number in whole else text.split()) or [""]
+        )
+        for number, column in enumerate(columns)
+    ]
+    gaps = len(columns) - 1
+    wide, close = sum(least) + 3 * gaps <= width, sum(least) + 2 * gaps <= width
+    return (list(least) if close else [None] * len(least)), close and not wide
 
 
 def show_pairs(pairs: Sequence[tuple[str, object]]) -> None:

@@ -287,13 +287,15 @@ def _print_table(outcome: Outcome) -> None:
 
     names = outcome.names
     messages = said(names, outcome.messages())
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (one.when, one.case, one.limit, one.step, _addressee(names, one.role, one.name, copy=one.copy),
          speak("、", ", ").join(one.channels), one.light_word, one.remark)
         for one in itertools.islice(messages, SHOWN)
     ]  # fmt: skip
-    headings = (("时间", "at"), ("案件", "case"), ("时限", "limit"), ("梯级", "step"), ("收件人", "to"),
-                ("通道", "channel"), ("灯", "light"), ("备注", "remark"))  # fmt: skip
+    headings = [("时间", "at"), ("案件", "case"), ("时限", "limit"), ("梯级", "step"), ("收件人", "to"),
+                ("通道", "channel"), ("灯", "light"), ("备注", "remark")]  # fmt: skip
+    if not any(row[-1] for row in rows):  # most have none, and the width is wanted
+        headings, rows = headings[:-1], [row[:-1] for row in rows]
     span = f"{names.instant(outcome.wanted.shown_from)} – {names.instant(outcome.wanted.until)}"
     show_table(
         speak(f"预演 {span}", f"foresight {span}"),
