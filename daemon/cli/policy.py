@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -149,7 +150,7 @@ def propose(from_: str | None, by: str | None, note: str, config_path: str, *, a
 
     with desk(config_path) as at_desk:
         configuration = at_desk.configuration
-        _require_sound(at_desk)
+        _require_sound(at_desk, configuration.version)
         moment = _moment(at_desk, from_)
         now, who = SystemClock().now(), by or getpass.getuser()
         at_desk.store.propose_policy(
@@ -158,15 +159,23 @@ def propose(from_: str | None, by: str | None, note: str, config_path: str, *, a
         _tell(at_desk, configuration.version, as_json=as_json)
 
 
-def _require_sound(at_desk: Desk) -> None:
-    """Raise SettingsError when templates or trials of the files fail."""
+def _require_sound(at_desk: Desk, version: str) -> None:
+    """Raise ReleaseRefused when nobody can read a version here, SettingsError when its templates or trials fail.
+
+    Asked again for a version that was proposed before: calendars, templates and this software may be others by now.
+    """
+    from daemon.cli.policy_diff import policies_named  # noqa: PLC0415 - loads the database library
     from daemon.errors import SettingsError  # noqa: PLC0415 - keeps the start quick
     from daemon.policy_release import mistakes_in  # noqa: PLC0415 - loads templates
     from daemon.second_look import failed_trials  # noqa: PLC0415 - the same
     from daemon.wiring import renderer_of  # noqa: PLC0415 - the same
     from policies.text import Text  # noqa: PLC0415 - the same
 
-    mistakes = mistakes_in(at_desk.configuration, renderer_of(at_desk.configuration), failed_trials)
+    configuration = at_desk.configuration
+    if version != configuration.version:
+        policies, files = policies_named(at_desk, version), at_desk.store.policy_files(version) or {}
+        configuration = replace(configuration, policies=policies, policy_files=files, policy_paths={})
+    mistakes = mistakes_in(configuration, renderer_of(configuration), failed_trials)
     if mistakes:
         count = len(mistakes)
         raise SettingsError(
@@ -211,6 +220,7 @@ def approve(version: str, by: str | None, config_path: str, *, as_json: bool) ->
 
     with desk(config_path) as at_desk:
         found = version_named(at_desk, version)
+        _require_sound(at_desk, found)
         at_desk.store.approve_policy(found, by or getpass.getuser(), SystemClock().now())
         _tell(at_desk, found, as_json=as_json)
 
@@ -233,8 +243,8 @@ def activate(version: str, from_: str | None, by: str | None, note: str, config_
         now, who = SystemClock().now(), by or getpass.getuser()
         found = version_named(at_desk, version)
         known = next((one for one in at_desk.store.policy_versions() if one.version == found), None)
+        _require_sound(at_desk, found)
         if known is None:
-            _require_sound(at_desk)
             at_desk.store.propose_policy(found, at_desk.configuration.policy_files, who, now, note=note)
         _require_second_person(at_desk, known)
         at_desk.store.activate_policy(found, who, now, from_at=_moment(at_desk, from_), note=note)

@@ -502,7 +502,7 @@ class Store:
     def activate_policy(
         self, version: str, by: str, now: datetime, *, from_at: datetime | None = None, note: str = ""
     ) -> PolicyVersion:
-        """Put a version in force from a moment on (now if none is given). Raises ReleaseRefused if it is unknown."""
+        """Put a version in force from a moment on (now if none is given). Raises ReleaseRefused."""
         with self._database.writing() as connection:
             return versions.activate(connection, version, by, now, from_at=from_at, note=note)
 

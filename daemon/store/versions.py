@@ -213,9 +213,21 @@ def same_person(one: str, other: str | None) -> bool:
 def activate(
     connection: sa.Connection, version: str, by: str, now: datetime, *, from_at: datetime | None = None, note: str = ""
 ) -> PolicyVersion:
-    """Put a version in force from a moment on (now if none is given), whatever its state was."""
+    """Put a version in force from a moment on (now if none is given), whatever its state was.
+
+    Raises:
+        ReleaseRefused: there is no such version, or it is in force already and would leave until that moment.
+    """
     known = _known(connection, version)
     moment = max(from_at or now, now)
+    present = in_force(all_versions(connection), now)
+    if moment > now and present is not None and present.version == version:
+        raise ReleaseRefused(
+            Text(
+                f"策略版本 {version[:SHOWN]} 正在生效，不能改为以后生效。",
+                f"policy version {version[:SHOWN]} is in force now: it cannot be put off until later",
+            )
+        )
     state = VersionState.ACTIVE if moment <= now else VersionState.APPROVED
     _update(
         connection,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -79,6 +80,43 @@ async def test_a_proposal_is_approved_by_somebody_else(world: Running) -> None:
     assert "须由另一人核准" in refused.output
     assert duban(world, "policy", "approve", version[:8], "--by", "科长乙").exit_code == 0
     assert told(world, "policy", "status")["in_force"] == version
+
+
+async def test_a_version_that_is_in_force_cannot_be_put_off(world: Running) -> None:
+    """Otherwise nothing, or the version before, would be in force until that moment."""
+    refused = duban(world, "policy", "activate", "active", "--from", "2099-01-01")
+    assert refused.exit_code == 1
+    assert "正在生效" in refused.output
+    assert told(world, "policy", "status")["in_force"] == world.node.version
+
+
+@pytest.mark.parametrize("order", ["approve", "activate"])
+@pytest.mark.parametrize(
+    ("kept", "problem"),
+    [("policy: [from, the, future]", "读不了策略版本"), (None, "没有通过检查")],
+    ids=["unreadable", "trial fails"],
+)
+async def test_what_does_not_pass_any_more_is_not_released(
+    world: Running, sqlite_store: str, order: str, kept: str | None, problem: str
+) -> None:
+    """Proposed when it was right; by now this software cannot read it, or its trial fails: every node would stop."""
+    first = world.node.version
+    version = thirty_days(world)
+    assert duban(world, "policy", "propose", "--by", "科员甲").exit_code == 0
+    text = (world.office.folder / "policies" / "office.yaml").read_text("utf-8")
+    world.office.change("policies/office.yaml", "within: 30 日", "within: 15 日")
+    trial = (
+        "tests: [{name: 太早, case: {kind: 求决, unit: s0, arrived_at: 2026-09-16 10:00},"
+        " until: 2026-09-20, due: {notify: 2026-09-30}}]"
+    )
+    with sqlite3.connect(sqlite_store.removeprefix("sqlite:///")) as connection:
+        files = json.dumps({"office.yaml": kept or f"{text}\n{trial}\n"})
+        connection.execute("UPDATE policy_versions SET files = ? WHERE version = ?", (files, version))
+    connection.close()
+    refused = duban(world, "policy", order, version[:8], "--by", "科长乙")
+    assert refused.exit_code != 0
+    assert problem in refused.output
+    assert told(world, "policy", "status")["in_force"] == first
 
 
 async def test_a_moment_ahead_is_kept(world: Running) -> None:
