@@ -133,6 +133,23 @@ class Rolled(NamedTuple):
         )
 
 
+class StoodStill(NamedTuple):
+    """The last day would have ended while the period stood still (中止): it ends on the day on which it runs again."""
+
+    at: datetime
+    day: date
+    until: datetime
+
+    def said(self, calendar: Calendar) -> Text:
+        """Until when it stood still, and where it ends therefore."""
+        local = self.until.astimezone(calendar.zone)
+        return Text(
+            f"届满时期限中止（至 {_zh(local.date())} {local:%H:%M}），恢复计算后于 {_zh(self.day)}届满。",
+            f"It stood still when it would have ended (until {_en(local.date())} {local:%H:%M}): "
+            f"it ends on {_en(self.day)}.",
+        )
+
+
 class CutOff(NamedTuple):
     """The last day ends when the office closes; at 24:00 if it does not open (民法典 203(2))."""
 

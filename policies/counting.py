@@ -36,6 +36,7 @@ from policies.count_words import (
     Rolled,
     ShortMonth,
     Started,
+    StoodStill,
 )
 from policies.duration import Duration, Unit
 from policies.excluded import Excluded, check_intervals, excluded_of
@@ -215,9 +216,22 @@ class _Counting:
             end = nominal if to == nominal.day else self._end_of(to)
             self.happened.append(Rolled(end.at, day, to))
             day = to
+        if self.excluded.intervals and not self.backwards:
+            day, end = self._where_it_runs(day, end)
         if self.cutoff is Cutoff.OFFICE:
             self.happened.append(CutOff(end.at, day))
         return end
+
+    def _where_it_runs(self, day: date, end: _End) -> tuple[date, _End]:
+        """No period ends while it stands still: not before the end of the (working) day on which it runs again."""
+        while (until := self.excluded.until(end.at)) is not None:
+            day = self.calendar.local_day(until)
+            while (end := self._end_of(day if self.roll is Roll.NONE else self.calendar.next_workday(day))).at < until:
+                day += _ONE_DAY
+            day = end.day or day
+            self.looked_up.append(day)
+            self.happened.append(StoodStill(end.at, day, until))
+        return day, end
 
     def _end_of(self, day: date) -> _End:
         """The last instant of that day that is still on time: 24:00, or when the office closes if it opens at all."""

@@ -32,6 +32,10 @@ class Excluded(NamedTuple):
             for number in range(max(begins, first).toordinal(), min(ends, last).toordinal() + 1)
         ]
 
+    def until(self, at: datetime) -> datetime | None:
+        """When the interval ends in which that instant lies; None if it lies in none."""
+        return next((high for low, high in self.intervals if low <= at < high), None)
+
     def spend(
         self,
         at: datetime,

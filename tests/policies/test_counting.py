@@ -289,3 +289,11 @@ def test_counting_a_century_is_quick() -> None:
     end = shift(start, parse_duration("200000 工作小时"), office)
     assert office.worktime_between(start, end) == timedelta(hours=200_000)
     assert end - start > timedelta(days=95 * 365, seconds=DAY)
+
+
+def test_a_pause_over_the_closing_hour_ends_on_the_next_working_day() -> None:
+    """The office closes at 17:30 and the pause ends at 18:00: the day on which the clock runs again is the next one."""
+    pause = (at("2026-10-08 14:00"), at("2026-10-09 18:00"))
+    found = count(at("2026-09-16 10:00"), parse_duration("15 日"), china(), cutoff=Cutoff.OFFICE, excluded=(pause,))
+    assert found.legal_day == date(2026, 10, 10)
+    assert "中止" in "".join(step.text.zh for step in found.steps)

@@ -226,3 +226,21 @@ def test_an_extension_decided_while_the_clock_stands_still_is_not_too_late(
     assert [f.text.zh for f in found.findings] == (
         [] if effective else ["第 1 次延期无效：决定时已超过原期限。原期限不变。"]
     )
+
+
+@pytest.mark.parametrize(
+    ("from_at", "to_at", "due"),
+    [
+        ("2026-10-07 09:00", "2026-10-20 09:00", "2026-10-20"),
+        ("2026-10-08 14:00", "2026-10-20 09:00", "2026-10-20"),
+        ("2026-10-08 14:00", "2026-10-16 20:00", "2026-10-16"),
+        ("2026-10-08 14:00", "2026-10-17 09:00", "2026-10-19"),
+        ("2026-10-08 14:00", "2026-10-08 17:00", "2026-10-08"),
+        ("2026-10-09 09:00", "2026-10-20 09:00", "2026-10-08"),
+    ],
+    ids=["over the rolled end", "from the last afternoon", "till late", "till a Saturday", "over by then", "after it"],
+)
+def test_no_limit_passes_while_it_stands_still(from_at: str, to_at: str, due: str) -> None:
+    """Fifteen days end on 1 October, by law on the 8th; stopped over that end they end where the clock runs again."""
+    paused = case(pauses=(Pause(1, at(from_at), at(to_at)),))
+    assert only(counted(paused, at("2026-10-21 09:00"))).legal_due_at == end_of(due)
