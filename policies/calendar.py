@@ -109,16 +109,11 @@ class Calendar:
         default_factory=dict[int, tuple[int, ...]], init=False, repr=False, compare=False
     )
 
-    # --- days -----------------------------------------------------------------------------------------------
+    # --- which days are worked --------------------------------------------------------------------------------
 
     def is_workday(self, day: date) -> bool:
         """Whether the office works on that day."""
         return bool(self.hours(day))
-
-    def is_provisional(self, day: date) -> bool:
-        """Whether no published notice covers that day, so that it may still become a day off or on."""
-        early = self.known_from is not None and day < self.known_from
-        return early or (self.known_until is not None and day > self.known_until)
 
     def hours(self, day: date) -> Hours:
         """The hours of that day as the wall clock shows them; empty on a day off."""
@@ -129,6 +124,27 @@ class Calendar:
             return ()
         weekly = self.weekly.get(day.weekday(), ())
         return weekly or (self._usual_hours() if day in self.notice_on else ())
+
+    def _holiday(self, day: date) -> Text | None:
+        """The name of the day off, by the first layer that names the day; None if only the weekday decides."""
+        if name := self.days_off.get(day) or self.yearly_off.get((day.month, day.day)):
+            return name
+        for holidays in self.lists:
+            if name := holidays(day.year).get(day):
+                return name
+        if day in self.notice_on:
+            return None
+        if name := self.notice_off.get(day):
+            return name
+        return self.baseline(day.year).get(day) if self.baseline and self.is_provisional(day) else None
+
+    def _usual_hours(self) -> Hours:
+        return next((self.weekly[weekday] for weekday in range(7) if self.weekly.get(weekday)), ())
+
+    def is_provisional(self, day: date) -> bool:
+        """Whether no published notice covers that day, so that it may still become a day off or on."""
+        early = self.known_from is not None and day < self.known_from
+        return early or (self.known_until is not None and day > self.known_until)
 
     def day_off_name(self, day: date) -> Text | None:
         """Why the office is closed on that day: the holiday, or the weekday; None on a working day."""
@@ -141,6 +157,8 @@ class Calendar:
         if not self.is_workday(day) or self.weekly.get(day.weekday()):
             return None
         return self.notice_on.get(day, Text("指定的工作日", "appointed working day"))
+
+    # --- working days, counted --------------------------------------------------------------------------------
 
     def next_workday(self, day: date) -> date:
         """That day if it is a working day, else the next one. Raises CountError if there is none."""
@@ -158,95 +176,6 @@ class Calendar:
         if n == 0:
             return day
         return self._workday_after(day, n) if n > 0 else self._workday_before(day, -n)
-
-    def workdays_between(self, first: date, last: date) -> int:
-        """Working days after `first` up to and including `last`; negative if `last` is before `first`."""
-        if last < first:
-            return -self.workdays_between(last, first)
-        whole = sum(len(self._workdays_of(year)) for year in range(first.year, last.year))
-        before = bisect_right(self._workdays_of(first.year), first.toordinal())
-        return whole + bisect_right(self._workdays_of(last.year), last.toordinal()) - before
-
-    # --- hours ----------------------------------------------------------------------------------------------
-
-    def local_day(self, at: datetime) -> date:
-        """The date the office's wall calendar shows at that instant."""
-        return self._local(at).date()
-
-    def instant(self, day: date, clock: time) -> datetime:
-        """When the office's clock shows that time on that day, in UTC (first occurrence; moment of the change)."""
-        return _instant(datetime.combine(day, clock), self.zone)
-
-    def windows(self, day: date) -> tuple[tuple[datetime, datetime], ...]:
-        """The half-open working windows that begin on that day, as instants in the office's zone."""
-        spans = ((_datetime(a).astimezone(self.zone), _datetime(b).astimezone(self.zone)) for a, b in self._spans(day))
-        return tuple(spans)
-
-    def closes_at(self, day: date) -> datetime | None:
-        """When the office closes at the end of that day's last window; None on a day off."""
-        spans = self._spans(day)
-        return _datetime(spans[-1][1]).astimezone(self.zone) if spans else None
-
-    def end_of(self, day: date) -> datetime:
-        """The last instant (microsecond) of that day in the office's zone, in UTC. Raises CountError."""
-        return _instant(datetime.combine(_next(day), time()), self.zone) - _MICROSECOND
-
-    def add_worktime(self, at: datetime, length: timedelta) -> datetime:
-        """The instant reached after so much working time, in UTC.
-
-        A start outside the windows begins at the next opening, one exactly at closing too; time used up exactly
-        at closing ends at closing. A negative length is the mirror image: a start outside begins at the closing
-        before, time used up exactly at an opening ends at that opening. Nought moves nothing.
-        Raises CountError where no work is done or beyond the years 1 to 9999.
-        """
-        start, left = _microseconds(at), length // _MICROSECOND
-        if left == 0:
-            return at.astimezone(UTC)
-        local_year = self._local(at).year
-        return (
-            self._worktime_after(start, left, local_year)
-            if left > 0
-            else self._worktime_before(start, -left, local_year)
-        )
-
-    def worktime_between(self, first: datetime, last: datetime) -> timedelta:
-        """Working time from `first` to `last`; negative if `last` is earlier."""
-        if last < first:
-            return -self.worktime_between(last, first)
-        start, end = _microseconds(first), _microseconds(last)
-        years = range(max(1, self._local(first).year - 1), self._local(last).year + 1)
-        return sum(self._year(y).elapsed(end) - self._year(y).elapsed(start) for y in years) * _MICROSECOND
-
-    # --- inside ---------------------------------------------------------------------------------------------
-
-    def _usual_hours(self) -> Hours:
-        return next((self.weekly[weekday] for weekday in range(7) if self.weekly.get(weekday)), ())
-
-    def _holiday(self, day: date) -> Text | None:
-        """The name of the day off, None if only the weekday decides."""
-        if name := self.days_off.get(day) or self.yearly_off.get((day.month, day.day)):
-            return name
-        for holidays in self.lists:
-            if name := holidays(day.year).get(day):
-                return name
-        if day in self.notice_on:
-            return None
-        if name := self.notice_off.get(day):
-            return name
-        return self.baseline(day.year).get(day) if self.baseline and self.is_provisional(day) else None
-
-    def _local(self, at: datetime) -> datetime:
-        try:
-            return at.astimezone(self.zone)
-        except OverflowError:
-            raise beyond_the_years() from None
-
-    def _workdays_of(self, year: int) -> tuple[int, ...]:
-        if year not in self._workdays:
-            first, last = date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal()
-            days = (n for n in range(first, last + 1) if self.is_workday(date.fromordinal(n)))
-            self._workdays[year] = tuple(days)
-        return self._workdays[year]
 
     def _workday_after(self, day: date, n: int) -> date:
         skip = bisect_right(self._workdays_of(day.year), day.toordinal())
@@ -276,6 +205,51 @@ class Calendar:
                 raise self._never_open(day)
         raise beyond_the_years()
 
+    def workdays_between(self, first: date, last: date) -> int:
+        """Working days after `first` up to and including `last`; negative if `last` is before `first`."""
+        if last < first:
+            return -self.workdays_between(last, first)
+        whole = sum(len(self._workdays_of(year)) for year in range(first.year, last.year))
+        before = bisect_right(self._workdays_of(first.year), first.toordinal())
+        return whole + bisect_right(self._workdays_of(last.year), last.toordinal()) - before
+
+    def _workdays_of(self, year: int) -> tuple[int, ...]:
+        if year not in self._workdays:
+            first, last = date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal()
+            days = (n for n in range(first, last + 1) if self.is_workday(date.fromordinal(n)))
+            self._workdays[year] = tuple(days)
+        return self._workdays[year]
+
+    # --- the clock on the wall --------------------------------------------------------------------------------
+
+    def local_day(self, at: datetime) -> date:
+        """The date the office's wall calendar shows at that instant."""
+        return self._local(at).date()
+
+    def _local(self, at: datetime) -> datetime:
+        try:
+            return at.astimezone(self.zone)
+        except OverflowError:
+            raise beyond_the_years() from None
+
+    def instant(self, day: date, clock: time) -> datetime:
+        """When the office's clock shows that time on that day, in UTC (first occurrence; moment of the change)."""
+        return _instant(datetime.combine(day, clock), self.zone)
+
+    def end_of(self, day: date) -> datetime:
+        """The last instant (microsecond) of that day in the office's zone, in UTC. Raises CountError."""
+        return _instant(datetime.combine(_next(day), time()), self.zone) - _MICROSECOND
+
+    def windows(self, day: date) -> tuple[tuple[datetime, datetime], ...]:
+        """The half-open working windows that begin on that day, as instants in the office's zone."""
+        spans = ((_datetime(a).astimezone(self.zone), _datetime(b).astimezone(self.zone)) for a, b in self._spans(day))
+        return tuple(spans)
+
+    def closes_at(self, day: date) -> datetime | None:
+        """When the office closes at the end of that day's last window; None on a day off."""
+        spans = self._spans(day)
+        return _datetime(spans[-1][1]).astimezone(self.zone) if spans else None
+
     def _spans(self, day: date) -> list[tuple[int, int]]:
         """The windows of a day in microseconds; what the night before still covers, or a gap in time, is left out."""
         hours = self.hours(day)
@@ -299,13 +273,25 @@ class Calendar:
         closes = max((closes for _, closes in self.hours(before)), default=0)
         return _wall(before, max(closes, DAY), self.zone)
 
-    def _year(self, year: int) -> _Year:
-        if year not in self._years:
-            days = (date.fromordinal(n) for n in self._workdays_of(year))
-            spans = [span for day in days for span in self._spans(day)]
-            sums = list(accumulate((end - start for start, end in spans), initial=0))
-            self._years[year] = _Year(tuple(start for start, _ in spans), tuple(sums[:-1]), sums[-1])
-        return self._years[year]
+    # --- working time, counted --------------------------------------------------------------------------------
+
+    def add_worktime(self, at: datetime, length: timedelta) -> datetime:
+        """The instant reached after so much working time, in UTC.
+
+        A start outside the windows begins at the next opening, one exactly at closing too; time used up exactly
+        at closing ends at closing. A negative length is the mirror image: a start outside begins at the closing
+        before, time used up exactly at an opening ends at that opening. Nought moves nothing.
+        Raises CountError where no work is done or beyond the years 1 to 9999.
+        """
+        start, left = _microseconds(at), length // _MICROSECOND
+        if left == 0:
+            return at.astimezone(UTC)
+        local_year = self._local(at).year
+        return (
+            self._worktime_after(start, left, local_year)
+            if left > 0
+            else self._worktime_before(start, -left, local_year)
+        )
 
     def _worktime_after(self, start: int, left: int, local_year: int) -> datetime:
         barren = 0
@@ -332,6 +318,24 @@ class Calendar:
             if barren > _BARREN_YEARS:
                 raise self._never_open(_datetime(start).date())
         raise beyond_the_years()
+
+    def worktime_between(self, first: datetime, last: datetime) -> timedelta:
+        """Working time from `first` to `last`; negative if `last` is earlier."""
+        if last < first:
+            return -self.worktime_between(last, first)
+        start, end = _microseconds(first), _microseconds(last)
+        years = range(max(1, self._local(first).year - 1), self._local(last).year + 1)
+        return sum(self._year(y).elapsed(end) - self._year(y).elapsed(start) for y in years) * _MICROSECOND
+
+    def _year(self, year: int) -> _Year:
+        if year not in self._years:
+            days = (date.fromordinal(n) for n in self._workdays_of(year))
+            spans = [span for day in days for span in self._spans(day)]
+            sums = list(accumulate((end - start for start, end in spans), initial=0))
+            self._years[year] = _Year(tuple(start for start, _ in spans), tuple(sums[:-1]), sums[-1])
+        return self._years[year]
+
+    # --- an office that never opens ---------------------------------------------------------------------------
 
     def _never_open(self, day: date) -> CountError:
         return CountError(
