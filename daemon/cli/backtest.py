@@ -51,7 +51,9 @@ OUTCOMES = {
     type=click.Path(file_okay=False, exists=True),
     help="与这个文件夹的策略比较 / compare with the policies of this folder",
 )
-@click.option("--price", type=float, default=0.0, help="每条短信的价格（元）/ price of one SMS part")
+@click.option(
+    "--price", type=click.FloatRange(0, 1000), default=0.0, help="每条短信的价格（元）/ price of one SMS part"
+)
 @click.option("--parts", is_flag=True, help="逐条写出短信，数条数 / write every SMS to count its parts")
 @json_option
 @no_traceback
@@ -78,6 +80,8 @@ def backtest(
         _moment(since, configuration, "--since") if since else datetime.min.replace(tzinfo=UTC),
         _moment(until, configuration, "--until") if until else now,
     )
+    if period.since > period.until:
+        raise SettingsError(Text("--since 晚于 --until", "--since comes after --until"))
     several = [configuration] if other is None else [configuration, other]
     scores = _score(several, period, count_parts=parts or bool(price), quiet=as_json)
     if as_json:
@@ -100,11 +104,11 @@ class Period:
 def _moment(text: str, configuration: Configuration, option: str) -> datetime:
     try:
         at = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return (at.replace(tzinfo=configuration.zone) if at.tzinfo is None else at).astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter at the very ends of the calendar
         zh = f"{option} 应为日期或时刻，如 2026-01-01 或 2026-01-01 09:00，实为“{text}”"
         en = f"{option} must be a date or an instant such as 2026-01-01 or 2026-01-01 09:00, found '{text}'"
         raise SettingsError(Text(zh, en)) from None
-    return (at.replace(tzinfo=configuration.zone) if at.tzinfo is None else at).astimezone(UTC)
 
 
 # --- playing ------------------------------------------------------------------------------------------------

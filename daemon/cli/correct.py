@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from daemon.cli.output import EXIT_FOUND, EXIT_USAGE, config_option, json_option, no_traceback, speak, to_json
+from daemon.cli.output import EXIT_FOUND, EXIT_USAGE, LARGEST, config_option, json_option, no_traceback, speak, to_json
 
 
 @click.command()
-@click.argument("breach", type=click.IntRange(min=1))
+@click.argument("breach", type=click.IntRange(1, LARGEST))
 @click.option("--reason", required=True, help="理由 / why")
 @click.option("--approved-by", "approved_by", required=True, help="批准人 / who approved it")
 @click.option("--by", "by", required=True, help="经办人 / who writes it down")

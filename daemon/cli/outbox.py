@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import click
 
-from daemon.cli.output import EXIT_FOUND, config_option, json_option, no_traceback, speak, to_json
+from daemon.cli.output import EXIT_FOUND, LARGEST, config_option, json_option, no_traceback, speak, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +24,18 @@ STATE_NAMES = (
     "pending", "sending", "retrying", "in_doubt", "accepted", "delivered", "failed", "cancelled", "held", "dark",
 )  # fmt: skip
 
-reason_option = click.option("--reason", required=True, help="理由，记入责任台账 / why, for the ledger")
-by_option = click.option("--by", required=True, help="核发人，记入责任台账 / who decides, for the ledger")
+
+def _said(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Refuse a blank: the ledger would name nobody, or no reason."""
+    if not value.strip():
+        raise click.BadParameter(speak("不能为空", "must not be blank"))
+    return value
+
+
+reason_option = click.option("--reason", required=True, callback=_said, help="理由，记入责任台账 / why, for the ledger")
+by_option = click.option(
+    "--by", required=True, callback=_said, help="核发人，记入责任台账 / who decides, for the ledger"
+)
 keys_argument = click.argument("notices", nargs=-1, required=True, metavar="NUMBER…")
 
 
@@ -245,6 +255,8 @@ def _order(
 
 def _find(at_desk: Desk, name: str) -> Delivery | None:
     """The delivery of that number or key, or None. A key begins with its case, escaped."""
+    if name.isascii() and name.isdigit() and int(name) > LARGEST:
+        return None
     if name.isascii() and name.isdigit():
         after = at_desk.store.deliveries(limit=1, after_id=int(name) - 1)
         return next((delivery for delivery in after if delivery.id == int(name)), None)

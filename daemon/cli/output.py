@@ -24,6 +24,7 @@ R = TypeVar("R")
 EXIT_FOUND = 1  # the command ran and found something wrong (a mistake, a broken chain)
 EXIT_USAGE = 64  # sysexits.h EX_USAGE
 EXIT_INTERNAL = 70  # sysexits.h EX_SOFTWARE
+LARGEST = 2**63 - 1  # number a row of ours can have
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON 输出 / print JSON")
 config_option = click.option(

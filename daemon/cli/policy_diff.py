@@ -36,11 +36,11 @@ def moment_of(written: str, zone: ZoneInfo) -> datetime:
     """A date or an instant on the office's clock. Raises SettingsError."""
     try:
         at = datetime.fromisoformat(written.strip())
-    except ValueError:
+        return (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter at the very ends of the calendar
         zh = f"应为日期或时刻，如 2027-01-01 或 2027-01-01 08:30，实为“{written}”"
         en = f"expected a date or an instant such as 2027-01-01 or 2027-01-01 08:30, found '{written}'"
         raise SettingsError(Text(zh, en)) from None
-    return (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
 
 
 def version_named(at_desk: Desk, name: str) -> str:

@@ -29,6 +29,7 @@ SHOWN = 200  # rows of a table that a reader can take in
 PERSONS_SHOWN = 20
 PROGRESS_FROM = 2000  # cases; fewer are done before a bar is drawn
 LAST_MICROSECOND = timedelta(microseconds=1)
+FARTHEST = 3660  # days: who asks for more has mistyped a year
 PATH = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -70,7 +71,9 @@ class Outcome:
 @click.option(
     "--to", "end", type=click.DateTime(), help="到何时止（只写日期则含当日） / until when (a date: that day included)"
 )
-@click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3660), help="看多少天 / how many days")
+@click.option(
+    "--days", default=30, show_default=True, type=click.IntRange(1, FARTHEST), help="看多少天 / how many days"
+)
 @click.option("--policies", type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="改用这个文件夹里的策略 / the policies of this folder instead")  # fmt: skip
 @click.option(
@@ -163,6 +166,11 @@ def _play(asked: Asked, config: Path, policies: Path | None, folder: Path, *, fr
 def _span(asked: Asked, now: datetime, configuration: Configuration) -> tuple[datetime, datetime]:
     """The time shown, in UTC."""
     zone = configuration.zone
+    ahead = now.astimezone(zone).replace(tzinfo=None) + timedelta(days=FARTHEST)
+    for option, moment in (("--from", asked.begin), ("--to", asked.end)):
+        if moment is not None and moment > ahead:
+            what = speak(f"{option} 太远：最多看 {FARTHEST} 天", f"{option} is too far: {FARTHEST} days at most")
+            raise click.UsageError(what)
     begin = now if asked.begin is None else asked.begin.replace(tzinfo=zone).astimezone(UTC)
     if begin.astimezone(zone).date() < now.astimezone(zone).date():
         raise click.UsageError(

@@ -176,8 +176,18 @@ def test_only_what_ended_in_the_period(office: Path) -> None:
     assert all(halves)
 
 
-def test_a_date_that_is_none(office: Path) -> None:
-    """One sentence says what is wrong."""
-    result = backtest(office, "--since", "last year")
-    assert result.exit_code == 78
-    assert "--since 应为日期或时刻" in result.stderr
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--since", "last year"), "--since 应为日期或时刻"),
+        (("--since", "0001-01-01T00:00+14:00"), "--since 应为日期或时刻"),
+        (("--since", "2027-01-01", "--until", "2026-01-01"), "--since 晚于 --until"),
+        (("--price", "-1"), "--price"),
+        (("--price", "inf"), "--price"),
+    ],
+)
+def test_a_wrong_question_is_told(office: Path, arguments: tuple[str, ...], said: str) -> None:
+    """One sentence says what is wrong with a date, a period or a price."""
+    result = backtest(office, *arguments)
+    assert result.exit_code in {64, 78}
+    assert said in result.stderr

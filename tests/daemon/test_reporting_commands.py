@@ -297,6 +297,24 @@ def test_an_unknown_key_is_named(office: Office) -> None:
     assert duban(office, "outbox", "cancel", keys(office)[0]).exit_code == 64
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("outbox", "retry", "9" * 30, "--reason", "再发"), 1),
+        (("outbox", "retry", "1", "--reason", " "), 64),
+        (("outbox", "release", "1", "--by", "", "--reason", "已阅"), 64),
+        (("correct", "9" * 30, "--reason", "a", "--approved-by", "b", "--by", "c"), 64),
+        (("policy", "activate", "files", "--from", "0001-01-01"), 78),
+        (("policy", "activate", "files", "--from", "9999-99-99"), 78),
+    ],
+)
+def test_numbers_and_dates_that_cannot_be_are_told(office: Office, command: tuple[str, ...], code: int) -> None:
+    """One sentence and an exit code, whatever was typed; a blank name or reason is none."""
+    result = duban(office, *command)
+    assert result.exit_code == code, result.output
+    assert "程序内部错误" not in result.output
+
+
 def test_a_whole_ledger_is_said_to_be_whole(office: Office) -> None:
     """Nothing was changed: exit code 0."""
     shown = duban(office, "ledger", "verify")

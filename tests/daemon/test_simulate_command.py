@@ -125,6 +125,8 @@ def test_one_unit_and_one_person(office: Office) -> None:
         (("--person", "nobody-at-all"), "没有 nobody-at-all"),
         (("--all", "--from", "2020-01-01"), "在过去"),
         (("--all", "--to", "2020-01-01"), "早于开始时间"),
+        (("--all", "--to", "9999-12-31"), "--to 太远"),
+        (("--all", "--from", "9999-12-31"), "--from 太远"),
         (("--all", "--csv", "/nowhere/at/all.csv"), "无法写入"),
     ],
 )
