@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from daemon.render import STEP_TITLES, UNACKNOWLEDGED
-from policies.chain import ROLE_TITLES
 from policies.handing_back import SHIRKING
 from policies.rungs import HANDBACK, RELEASE
+from policies.seats import ROLE_TITLES
 from policies.speaking import RELEASE_WANTED
 from policies.text import Text
 from policies.ways import LEG_TITLES, split_leg

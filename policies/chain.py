@@ -21,22 +21,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from policies.model import Reason, Why
-from policies.same import Same
 from policies.seats import (
     ADMINISTRATOR,
-    FIRST_HANDLER,
-    HANDLER,
     NEVER_ABOVE,
     ON_NO_LEG,
     PERSONAL,
-    ROLE_TITLES,
     Question,
     Seat,
     Taken,
     is_away,
     nobody_yet,
     problem_with,
-    role_title,
     seats_on,
     seats_with,
     sits,
@@ -45,33 +40,13 @@ from policies.seats import (
     way_for,
 )
 from policies.text import Text
-from policies.ways import legs_of, on_leg, split_leg, units_upward
+from policies.ways import legs_of, on_leg, split_leg
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
     from policies.model import Case, Directory, FirstHandler, Policy
-
-__all__ = [
-    "ADMINISTRATOR",
-    "FIRST_HANDLER",
-    "HANDLER",
-    "PERSONAL",
-    "ROLE_TITLES",
-    "Resolution",
-    "Same",
-    "Seat",
-    "needs_release",
-    "next_upward",
-    "rank_of",
-    "resolve",
-    "resolve_all",
-    "resolve_any",
-    "role_title",
-    "seats_upward",
-    "units_upward",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +66,6 @@ class Resolution:
     needs_release: bool = False
     meant: str = ""
     stands_in_for: str | None = None
-
-
-def resolve(
-    role: str,
-    policy: Policy,
-    case: Case,
-    first_handler: FirstHandler | None,
-    directory: Directory,
-    now: datetime,
-    kind: str | None,
-    unit: str | None = None,
-) -> Resolution:
-    """The person for a role at `now` who has an address of that kind (None: of any kind)."""
-    return resolve_any(role, policy, case, first_handler, directory, now, None if kind is None else (kind,), unit)
 
 
 def resolve_any(
@@ -184,8 +145,7 @@ def next_upward(
     last = _administrator_on_leave(question, after=person)
     if last is not None:
         return replace(last, reasons=(*reasons, *last.reasons), fell=Why.UNDELIVERED)
-    text = Text("再往上已找不到能通知的人。", "Nobody further up can be reached.")
-    return Resolution(None, role, (*reasons, Reason(Why.NOBODY, text, at=now)), Why.NOBODY, meant=role)
+    return _nobody(question, reasons, Text("再往上已找不到能通知的人。", "Nobody further up can be reached."))
 
 
 def _is_his(seat: Seat, person: str, role: str, question: Question) -> bool:
@@ -230,39 +190,43 @@ def needs_release(seat: Seat, policy: Policy) -> bool:
 
 
 def _on_leg(question: Question, leg: str) -> Resolution:
+    """The first on the way up who takes it; whatever kept those below him from it is told."""
     way = way_for(question, leg)
-    reasons = [reason for reason in way.told if way.leg != leg and reason is way.told[0]]
+    reasons = list(way.told[:1]) if way.leg != leg else []  # there is no such way: the other one is gone
     fell: Why | None = None
     recused = False
     for seat in seats_on(question, way):
         taken = taken_by(seat, question)
         if taken.person is not None:
-            name = question.name
-            if fell is None and not recused and seat.role != name and name not in PERSONAL:
-                fell = Why.VACANT
-                reasons.append(vacant(name, question.start, question.now))
+            if fell is None and not recused and seat.role != question.name and question.name not in PERSONAL:
+                fell = Why.VACANT  # no unit on the way has the post that was asked for
+                reasons.append(vacant(question.name, question.start, question.now))
             reasons.extend(taken.reasons)
             if seat.role == ADMINISTRATOR:
                 reasons.extend(reason for reason in way.told if reason not in reasons)
             return _resolution(seat, taken, question, way.leg, reasons, fell)
         reasons.extend(taken.reasons)
-        recused = recused or taken.silent
-        if not taken.silent and not nobody_yet(seat):
+        if taken.silent:
+            recused = True
+        elif not nobody_yet(seat):
             fell = fell or taken.reasons[-1].why
     reasons.extend(reason for reason in way.told if reason not in reasons)
     last = _administrator_on_leave(question)
     if last is not None:
         return replace(last, reasons=(*reasons, *last.reasons))
-    text = Text(
-        "上级链上和系统管理员中都找不到能通知的人。", "Nobody up the chain, nor any administrator, can be reached."
-    )
-    nobody = Reason(Why.NOBODY, text, at=question.now)
-    return Resolution(None, question.role, (*reasons, nobody), Why.NOBODY, meant=question.role)
+    zh, en = "上级链上和系统管理员中都找不到能通知的人。", "Nobody up the chain, nor any administrator, can be reached."
+    return _nobody(question, reasons, Text(zh, en))
+
+
+def _nobody(question: Question, reasons: Iterable[Reason], text: Text) -> Resolution:
+    told = Reason(Why.NOBODY, text, at=question.now)
+    return Resolution(None, question.role, (*reasons, told), Why.NOBODY, meant=question.role)
 
 
 def _resolution(
     seat: Seat, taken: Taken, question: Question, leg: str, reasons: Iterable[Reason], fell: Why | None
 ) -> Resolution:
+    """What is kept of the one who takes it: his role and the one asked for, each written with its leg."""
     asked, policy = question.role, question.policy
     meant_leg = split_leg(asked)[1] or leg
 

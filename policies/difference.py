@@ -11,9 +11,9 @@ from datetime import time
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, cast
 
-from policies.chain import role_title
 from policies.duration import Duration, Moment, format_duration, format_moment
 from policies.model import Acknowledge, Condition, Repeat, Step, Via
+from policies.seats import role_title
 from policies.text import Text
 
 if TYPE_CHECKING:

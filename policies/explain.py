@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from policies.chain import role_title
 from policies.duration import format_duration
 from policies.lights import light_word
 from policies.model import ObligationState, Why
 from policies.rungs import timeline
+from policies.seats import role_title
 from policies.sentences import condition_text
 from policies.text import Text
 from policies.wording import instant_of

@@ -14,13 +14,13 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from policies.chain import PERSONAL, role_title
 from policies.counting import CountError, count
 from policies.duration import format_duration, format_moment
 from policies.errors import Problem
 from policies.model import Light, Roll
 from policies.moving import moment_at
 from policies.quiet import hold_until, is_hour_class
+from policies.seats import PERSONAL, role_title
 from policies.spelling import suggestion
 from policies.statutes import statute_for
 from policies.text import Text

@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from policies.chain import role_title
 from policies.model import Light, Notice, ObligationState
 from policies.moving import shift
 from policies.quiet import hold_until, is_hour_class
 from policies.recipients import RESTRICTED
+from policies.seats import role_title
 from policies.via import reachable
 from policies.wording import day_of, iso_of
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from policies.chain import ADMINISTRATOR, FIRST_HANDLER, PERSONAL, rank_of, role_title, seats_upward
+from policies.chain import rank_of, seats_upward
 from policies.rungs import timeline
+from policies.seats import ADMINISTRATOR, FIRST_HANDLER, PERSONAL, role_title
 from policies.substitutes import absences_between, stand_in
 from policies.text import Text
 from policies.ways import legs_of, split_leg
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from policies.calendar import Calendar
-    from policies.chain import Seat
     from policies.model import Case, Directory, FirstHandler, Obligation, Official, Policy, Post
+    from policies.seats import Seat
 
 RESTRICTED = "restricted"  # named by key, in no role
 MOBILE = re.compile(r"\+?\d{7,15}")

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from policies import sentences
-from policies.chain import ADMINISTRATOR, FIRST_HANDLER, rank_of
+from policies.chain import rank_of
 from policies.lights import BRIGHTNESS, light_between
 from policies.model import Light, Why
+from policies.seats import ADMINISTRATOR, FIRST_HANDLER
 from policies.via import reachable
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from policies.chain import HANDLER
 from policies.duration import Duration, Moment, Unit
 from policies.model import Ladder, Lights, ObligationState, Repeat, Step
 from policies.moving import moment_at, shift
 from policies.same import Same
+from policies.seats import HANDLER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from policies.chain import role_title
 from policies.conditions import HISTORY_WORDS, WordKind
 from policies.lights import light_word
 from policies.model import Light, Reason, Why
+from policies.seats import role_title
 from policies.text import Text
 from policies.wording import instant_of, just_after
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from policies import sentences
-from policies.chain import ADMINISTRATOR, role_title
 from policies.model import ObligationState, Why
 from policies.notices import Letter, courtesy, expires_at, facts_of, may_be_gathered, name_of, notices_to
 from policies.recipients import Recipient, recipient, recipients_of
 from policies.rungs import RELEASE
+from policies.seats import ADMINISTRATOR, role_title
 from policies.via import channels_of, reachable
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from policies.calendar import CountError
-from policies.chain import PERSONAL, role_title
 from policies.errors import Problem
 from policies.foresight import foresee
 from policies.model import Case, Directory, OfficeUnit, Official, PolicySet, Post
 from policies.obligations import calendar_for
+from policies.seats import PERSONAL, role_title
 from policies.text import Text
 from policies.wording import instant_of
 

@@ -19,8 +19,8 @@ from daemon.demo.town import UNITS
 from daemon.demo.view import LAST_MESSAGES, SentMessage, masked
 from daemon.store import Store
 from daemon.store.values import DeliveryState
-from policies.chain import role_title
 from policies.model import Light
+from policies.seats import role_title
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

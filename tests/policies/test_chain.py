@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from policies.chain import next_upward, rank_of, resolve, role_title, units_upward
+from policies.chain import next_upward, rank_of, resolve_any
 from policies.model import Case, Directory, FirstHandler, OfficeUnit, Post, Why
+from policies.seats import role_title
+from policies.ways import units_upward
 from support.invented_office import POSTS, at, case, directory, official, policy, with_person
 
 NOW = at("2026-09-16 10:00")
@@ -16,7 +18,7 @@ FIRST = FirstHandler("XF001", "C", "clerk2", NOW, "accepted_at")
 
 def whys(people: Directory, role: str, the_case: Case | None = None, kind: str | None = "sms") -> tuple[object, ...]:
     """Who gets it, in which role, whether administrators are told, and the reasons."""
-    found = resolve(role, policy(), the_case or case(), None, people, NOW, kind)
+    found = resolve_any(role, policy(), the_case or case(), None, people, NOW, None if kind is None else (kind,))
     return found.person, found.role, found.fell, [reason.why for reason in found.reasons]
 
 
@@ -39,14 +41,14 @@ def test_role_is_the_person_in_it_today(role: str, person: str) -> None:
 
 def test_frozen_first_handler_is_told_wherever_the_case_is() -> None:
     """After a transfer the first handler stays the person frozen, not the present handler."""
-    found = resolve("first_handler", policy(), case(), FIRST, directory(), NOW, "sms")
+    found = resolve_any("first_handler", policy(), case(), FIRST, directory(), NOW, ("sms",))
     assert (found.person, found.role) == ("clerk2", "first_handler")
 
 
 def test_first_handler_who_left_falls_to_the_head_of_his_own_unit() -> None:
     """The duty stays with the unit that was first, not with the one that has the case now (domain 2.3)."""
     people = with_person(official("clerk2", "C", active=False))
-    found = resolve("first_handler", policy(), case(), FIRST, people, NOW, "sms")
+    found = resolve_any("first_handler", policy(), case(), FIRST, people, NOW, ("sms",))
     assert (found.person, found.role, found.fell) == ("head2", "section_head", Why.VACANT)
 
 

@@ -9,17 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.chain import (
-    ADMINISTRATOR,
-    Resolution,
-    next_upward,
-    rank_of,
-    resolve,
-    resolve_all,
-    resolve_any,
-    role_title,
-)
+from policies.chain import Resolution, next_upward, rank_of, resolve_all, resolve_any
 from policies.model import Case, Delegation, Directory, FirstHandler, OfficeUnit, Post, Why
+from policies.seats import ADMINISTRATOR, role_title
 from policies.ways import unit_for_place, units_upward
 from support.invented_office import POSTS, at, case, directory, official, policy, with_person
 
@@ -63,7 +55,7 @@ def both_legs() -> Policy:
 
 def found(role: str, people: Directory, the_case: Case | None = None) -> Resolution:
     """Who gets it today."""
-    return resolve(role, policy(), the_case or case(), None, people, NOW, "sms")
+    return resolve_any(role, policy(), the_case or case(), None, people, NOW, ("sms",))
 
 
 def away(official_key: str, substitute: str | None = None, **changes: Any) -> Delegation:
@@ -309,7 +301,7 @@ def test_message_above_the_leader_waits(
     """Above the role in the chain, or in a unit above his: a human releases it first."""
     units = {unit.key: unit for unit in TOWN} | {"A": OfficeUnit("A", "某市信访局", "CITY")}
     rules = policy(release_above=above)
-    resolution = resolve(role, rules, case(), None, town(units=units, posts=posts), NOW, "sms")
+    resolution = resolve_any(role, rules, case(), None, town(units=units, posts=posts), NOW, ("sms",))
     assert resolution.needs_release is waits
 
 
