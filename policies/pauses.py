@@ -30,9 +30,9 @@ Interval = tuple["datetime", "datetime"]
 class Standstill:
     """What the pauses of a case do to one limit.
 
-    `excluded` are the intervals that are over and do not count. `since_at` is since when the clock stands still now,
-    None: it runs. `review_at` is when a parked one is to be looked at; `runs_on_at` when the longest pause allowed
-    ends by itself, so that the limit must be counted again.
+    `excluded` are the intervals of known end; they do not count. `since_at` is since when the clock stands still now,
+    None: it runs. `review_at` is when a parked one is to be looked at; `runs_on_at` when the pause ends by itself (its
+    end is written down already, or it is the longest allowed), so that the limit must be counted again.
     """
 
     excluded: tuple[Interval, ...] = ()
@@ -103,9 +103,9 @@ def _stand_still(
             to_at = until
         if to_at is not None:
             excluded.append((pause.from_at, to_at))
-        elif pause.from_at <= now:
+        if pause.from_at <= now and (to_at is None or now < to_at):
             standing.append(pause)
-            ends += [] if until is None else [until]
+            ends += [at for at in (until, to_at) if at is not None]
     reviews = [p.review_at for p in standing if p.review_at is not None and p.review_at >= p.from_at]
     return Standstill(
         tuple(excluded),

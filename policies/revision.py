@@ -74,7 +74,7 @@ def _facts_changed(old: Obligation, new: Obligation, limit: Limit | None) -> boo
         (old.start_at != new.start_at and not _start_follows_calendar(new, limit))
         or (old.platform_due_at != new.platform_due_at and not _platform_follows_calendar(limit))
         or old.extended is not new.extended
-        or (old.state is ObligationState.PAUSED and new.state is not ObligationState.PAUSED)
+        or ((old.state is ObligationState.PAUSED) is not (new.state is ObligationState.PAUSED))
         or (
             old.extended
             and old.start_at == new.start_at

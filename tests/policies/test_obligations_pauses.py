@@ -244,3 +244,15 @@ def test_no_limit_passes_while_it_stands_still(from_at: str, to_at: str, due: st
     """Fifteen days end on 1 October, by law on the 8th; stopped over that end they end where the clock runs again."""
     paused = case(pauses=(Pause(1, at(from_at), at(to_at)),))
     assert only(counted(paused, at("2026-10-21 09:00"))).legal_due_at == end_of(due)
+
+
+def test_a_pause_whose_end_is_written_down_already_stands_still_until_then() -> None:
+    """Parked until 20 December with a review in October: paused, with its review, and counted again at the end."""
+    planned = replace(PARKED, to_at=at("2026-12-20 09:00"), review_at=at("2026-10-20 09:00"))
+    rules = policy(limit(platform_due=()))
+    one = only(counted(case(pauses=(planned,)), NOW, rules))
+    assert (one.state, one.review_at) == (ObligationState.PAUSED, at("2026-10-20 09:00"))
+    assert one.recount_at is not None
+    assert one.recount_at - at("2026-12-20 09:00") < timedelta(seconds=1)
+    later = only(counted(case(pauses=(planned,)), one.recount_at, rules))
+    assert (later.state, later.legal_due_at) == (ObligationState.OPEN, one.legal_due_at)
