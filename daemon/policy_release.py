@@ -109,6 +109,7 @@ def take_files(
     if current.version == version:
         return Taken.SAME
     if known is None:
+        store.bind_unbound(current.version)  # cases of a store from before versions were kept do not follow either
         return _take_new(store, configuration, renderer, now, by, run_trials)
     return _take_known(store, configuration, known, now, by, changed=changed)
 

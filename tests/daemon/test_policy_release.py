@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from daemon.clock import ManualClock
 from daemon.errors import ReleaseRefused, SettingsError
@@ -97,6 +98,23 @@ async def test_an_old_version_outlives_a_restart(world: Running) -> None:
     reminded = await world.work("2026-09-28 09:00")
     assert reminded
     assert "10月8日" in reminded[0].text
+    assert due(world) == FIFTEEN
+
+
+async def test_cases_from_before_versions_were_kept_do_not_follow_changed_files(world: Running, store_url: str) -> None:
+    """A store brought up to date, and files changed before the first start: the cases go by what was in force then."""
+    before = world.node.version
+    engine = sa.create_engine(store_url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE cases SET policy_version = NULL"))
+        connection.execute(sa.text("UPDATE policy_versions SET active_from_at = NULL"))
+        connection.execute(sa.text("DELETE FROM bookmarks"))  # counted again: the mark of the rules was another then
+    engine.dispose()
+    thirty_days(world)
+    await world.restart("2026-09-16 12:00")
+    assert world.node.version != before
+    await world.work()
+    assert world.store.cases_by_version() == {before: 1}
     assert due(world) == FIFTEEN
 
 
@@ -326,8 +344,6 @@ async def test_cases_whose_version_nobody_can_read_move_to_the_one_in_force(worl
 
 def spoil(store_url: str, version: str) -> None:
     """Leave something in the place of a version's files that is no policy."""
-    import sqlalchemy as sa  # noqa: PLC0415 - only here
-
     engine = sa.create_engine(store_url, poolclass=sa.NullPool)
     with engine.begin() as connection:
         files = '{"office.yaml":"policy: [from, the, future]"}'
