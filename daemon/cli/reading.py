@@ -37,6 +37,7 @@ STATES = {
     DeliveryState.DARK: ("试运行", "dark"),
 }
 PAGE = 1000
+LONGEST_WORDS = (40, 16, 12, 10, 8)  # what a table tries to keep whole, one after the other
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def show_table(
 def _room(
     columns: Sequence[str], rows: Sequence[Sequence[object]], whole: Sequence[int], width: int
 ) -> tuple[list[int | None], bool]:
-    """The least width of each column so that no word is broken, if all have room; whether to stand closer for it."""
+    """The least width of each column so that only long words are broken, and whether to stand closer for it."""
     from rich.cells import cell_len  # noqa: PLC0415 - JSON is printed without it
 
     least = [
@@ -152,8 +153,11 @@ def _room(
         for number, column in enumerate(columns)
     ]
     gaps = len(columns) - 1
-    wide, close = sum(least) + 3 * gaps <= width, sum(least) + 2 * gaps <= width
-    return (list(least) if close else [None] * len(least)), close and not wide
+    for longest in LONGEST_WORDS:
+        kept = [each if number in whole else min(each, longest) for number, each in enumerate(least)]
+        if sum(kept) + 2 * gaps <= width:
+            return list(kept), sum(kept) + 3 * gaps > width
+    return [None] * len(least), False
 
 
 def show_pairs(pairs: Sequence[tuple[str, object]]) -> None:

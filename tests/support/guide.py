@@ -7,8 +7,8 @@ A guide is Markdown. Its blocks are taken in order:
 * each ```sh block is run; `cd` and `export` last until the end;
 * a ```text block is what the command before it shows. A line `…` stands for any number of lines.
 
-`python -m support.guide PAGE…` (`make guide`) writes what is shown now into the blocks that fit no more, whole: shorten them
-by `…` afterwards.
+`python -m support.guide PAGE…` (`make guide`) writes what is shown now into the blocks that fit no more, whole: shorten
+them by `…` afterwards.
 """
 
 from __future__ import annotations
