@@ -72,7 +72,7 @@ class FirstHandlerPart(Part):
 
 
 class RestrictedPart(Part):
-    """涉密案件（纪检、检举）/ restricted cases."""
+    """限制知悉的案件（纪检、检举）/ restricted cases."""
 
     recipients: Words[OfficialKey] = Field(
         description="只发给这些人：人员编号，不是角色 / officials by key, nobody else hears of it", examples=[["P001"]]
@@ -146,7 +146,7 @@ class PolicyFile(Part):
         default=None,
         description="发给谁以上须先经人核发（角色）；none 不须核发；不写为 principal / above whom a human must release",
     )
-    restricted: RestrictedPart | None = Field(default=None, description="涉密案件只告诉谁 / restricted cases")
+    restricted: RestrictedPart | None = Field(default=None, description="限制知悉的案件只告诉谁 / restricted cases")
     quiet_hours: Annotated[QuietPart, AfterValidator(_some_time)] | None = Field(
         default=None, description="免打扰时间 / quiet hours", examples=[{"from": "22:00", "to": "07:30"}]
     )
