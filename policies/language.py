@@ -21,7 +21,7 @@ from policies.language_words import ROLES, KnownNames
 from policies.model import PolicySet, Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["ROLES", "TESTS", "KnownNames", "parse_policies", "policy_schema", "policy_version"]
 
@@ -45,7 +45,7 @@ def parse_policies(trees: Mapping[str, object], known: KnownNames | None = None)
     if problems:
         raise PolicyError(tuple(problems))
     policies = {file.policy: file.value(names) for file in files.values()}
-    return PolicySet(policy_version(trees), policies, _trials(files, names))
+    return PolicySet(policy_version(trees), policies, tuple(_trials(trees, files, names)))
 
 
 def _parse(name: str, tree: object, known: KnownNames, problems: list[Problem]) -> PolicyFile | None:
@@ -59,10 +59,10 @@ def _parse(name: str, tree: object, known: KnownNames, problems: list[Problem]) 
     return None if found else parsed
 
 
-def _trials(files: Mapping[str, PolicyFile], known: KnownNames) -> tuple[Trial, ...]:
-    return tuple(
-        trial.value(index, file.policy, known) for file in files.values() for index, trial in enumerate(file.tests)
-    )
+def _trials(trees: Mapping[str, object], files: Mapping[str, PolicyFile], known: KnownNames) -> Iterator[Trial]:
+    for name, file in files.items():
+        names = names_of(trees[name], known)
+        yield from (trial.value(index, file.policy, names) for index, trial in enumerate(file.tests))
 
 
 def policy_version(trees: Mapping[str, object]) -> str:

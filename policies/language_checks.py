@@ -37,7 +37,18 @@ def names_of(tree: object, known: KnownNames) -> Names:
         steps={limit: ids.get(_text(_at(tree, "limits", limit, "ladder"))) for limit in limits},
         chain=tuple(role for role in chain if isinstance(role, str)),
         persons=frozenset(str(person) for person in items(_at(tree, "restricted", "recipients"))),
+        appointed=frozenset(_appointed(tree)),
     )
+
+
+def _appointed(tree: object) -> Iterator[str]:
+    """The milestones that hold an end themselves: as `policies.replay.appointed_in` reads them off the policy."""
+    for limit in _keys(_at(tree, "limits")):
+        yield from (name for name in items(_at(tree, "limits", limit, "within", "set_by")) if isinstance(name, str))
+        for written in items(_at(tree, "limits", limit, "platform_due")):
+            moment = _moment(written)
+            if moment is not None and moment.offset is None:
+                yield moment.anchor
 
 
 def across_parts(tree: object, known: KnownNames) -> Iterator[Problem]:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from policies.language_words import KnownNames
 
-END_OF_DAY = re.compile(r"(^|_)(limit|due|deadline|until|to)_at$")  # a date of these is the end of that day
+_LIMIT_NAMES = re.compile(r"(^|_)(limit|due|deadline|until|to)_at$")
 EARLIEST_YEAR, LATEST_YEAR = 1949, 2200
 DAY_END = time(23, 59, 59, 999_999)
 
@@ -246,7 +246,7 @@ class FactsPart(Part):
 
     unit: KeyText | None = Field(default=None, description="承办单位 / the unit", examples=["乙科"])
     handler: KeyText | None = Field(default=None, description="承办人 / the handler", examples=["承办人甲"])
-    restricted: bool = Field(default=False, description="涉密 / restricted")
+    restricted: bool = Field(default=False, description="限制知悉 / restricted")
     open: bool = Field(default=True, description="未办结 / not closed")
     transfers: list[TransferPart] = Field(default=[], description="流转记录 / movements")
     extensions: list[ExtensionPart] = Field(default=[], description="延期 / extensions")
@@ -287,7 +287,7 @@ def _mistaken_facts(others: Mapping[str, object], names: Names) -> Iterator[Misp
     for name, value in others.items():
         try:
             _refuse_unknown_fact(name, names.known)
-            read_fact(name, value, names.known)
+            read_fact(name, value, names)
         except ValueError as mistake:
             yield (name,), mistake
 
@@ -310,15 +310,20 @@ def _is_milestone(name: str, known: KnownNames) -> bool:
     return name.endswith("_at") and name not in (known.fields or ())
 
 
-def read_fact(name: str, value: object, known: KnownNames) -> tuple[datetime, ...] | Scalar:
+def lies_ahead(name: str, names: Names) -> bool:
+    """Whether a milestone is a limit somebody set, known in advance: by what the policy says, or by its name."""
+    return name in names.appointed or _LIMIT_NAMES.search(name) is not None
+
+
+def read_fact(name: str, value: object, names: Names) -> tuple[datetime, ...] | Scalar:
     """The instants of a milestone (none: it is not there any more), or the value of a field."""
-    if not _is_milestone(name, known):
+    if not _is_milestone(name, names.known):
         if isinstance(value, list | dict):
             raise Mistake(expected_found(Text("一个值", "one value"), cast("object", value)))
         return cast("Scalar", value)
     clocks = [] if value is None else items(value)
-    end_of_day = END_OF_DAY.search(name) is not None
-    return tuple(sorted(clock_of(clock).instant(known.zone, end_of_day=end_of_day) for clock in clocks))
+    zone, end_of_day = names.known.zone, lies_ahead(name, names)
+    return tuple(sorted(clock_of(clock).instant(zone, end_of_day=end_of_day) for clock in clocks))
 
 
 class ChangePart(FactsPart):

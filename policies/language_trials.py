@@ -1,7 +1,7 @@
 """`tests:` of a policy file -> `Trial`: a case as it changes, until when we look, and what must be sent.
 
 Times are wall-clock times of the office's zone. What `case` says becomes known as it happens: each milestone, transfer,
-extension and pause at its own instant, limits of the platform (`limit_at` …) and everything else from the beginning.
+extension and pause at its own instant, limits that somebody set (`limit_at` …) and everything else from the beginning.
 What an entry of `changes` says is known from that entry's `at` on, whatever instants it names.
 """
 
@@ -12,13 +12,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, cast
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     ValidationInfo,
     model_validator,
 )
 
-from policies.complaints import Mistake, expected_found
+from policies.complaints import Mistake, expected_found, shown
+from policies.instances import instance_named
 from policies.language_words import (
     Channel,
     LimitName,
@@ -41,10 +43,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from policies.language_words import KnownNames
-
 from policies.language_facts import (
-    END_OF_DAY,
     PLAIN_FACTS,
     ChangePart,
     ClockText,
@@ -54,6 +53,7 @@ from policies.language_facts import (
     KeyText,
     PausedPart,
     TransferPart,
+    lies_ahead,
     read_fact,
 )
 
@@ -113,6 +113,22 @@ _ExpectWritten = Literal["nothing"] | Annotated[list[ExpectPart], Field(min_leng
 _Expectations = Annotated[list[ExpectPart], BeforeValidator(_expected, json_schema_input_type=_ExpectWritten)]
 
 
+def _clock_name(word: str, info: ValidationInfo) -> str:
+    """A limit, or one of its clocks: `notify.2`."""
+    limits = names_in(info).limits
+    if instance_named(word, limits) is None:
+        limit, dot, _ = word.partition(".")
+        if not dot or limit not in limits:
+            refuse_unknown(limit if instance_named(word, (limit,)) else word, limits, "时限", "limit")
+        found = shown(word)
+        zh = f"时限名后面应写第几个的数字，如 {limit}.2，实为{found.zh}"
+        raise Mistake(Text(zh, f"expected a number after the limit's name, as in {limit}.2, found {found.en}"))
+    return word
+
+
+ClockName = Annotated[str, AfterValidator(_clock_name)]
+
+
 class TrialPart(Part):
     """一个测试 / a case as it changes, and what is expected of it."""
 
@@ -122,7 +138,11 @@ class TrialPart(Part):
         default=None, description="以后的变化，按时间先后 / changes, in time"
     )
     until: ClockText = Field(description="看到何时为止（含当天）/ until when, that day included")
-    due: dict[LimitName, DayText] = Field(default={}, description="各时限应在哪天到期 / on which day limits must end")
+    due: dict[ClockName, DayText] = Field(
+        default={},
+        description="各时限应在哪天到期；第二个承办单位、第二次的写 notify.2 / on which day limits must end",
+        examples=[{"finish": "2026-10-08", "notify.2": "2026-10-16"}],
+    )
     expect: _Expectations | None = Field(
         default=None,
         description="应发的消息，多发少发都不行；nothing 什么都不发；不写不比较 / the messages that must be sent",
@@ -133,17 +153,18 @@ class TrialPart(Part):
     @model_validator(mode="after")
     def _in_time(self, info: ValidationInfo) -> TrialPart:
         names = names_in(info)
-        refuse_at([*_out_of_time(self, names.known), *_unknown_persons(self, names)])
+        refuse_at([*_out_of_time(self, names), *_unknown_persons(self, names)])
         return self
 
-    def value(self, index: int, policy: str, known: KnownNames) -> Trial:
+    def value(self, index: int, policy: str, names: Names) -> Trial:
         """The trial of the model; `index` is its place in the file."""
+        zone = names.known.zone
         return Trial(
             name=self.name,
             policy=policy,
-            facts=_facts(self, f"T{index + 1}", known),
-            until=self.until.instant(known.zone, end_of_day=True),
-            expects=tuple(one.value(known.zone) for one in self.expect or ()),
+            facts=_facts(self, f"T{index + 1}", names),
+            until=self.until.instant(zone, end_of_day=True),
+            expects=tuple(one.value(zone) for one in self.expect or ()),
             dues=self.due,
             absent=tuple(self.vacant),
             silent=self.expect == [],
@@ -154,26 +175,26 @@ class TrialPart(Part):
 _DISORDER = Text("应按时间先后写，这一项早于前一项", "must be in order of time; this is before the one above")
 
 
-def _out_of_time(trial: TrialPart, known: KnownNames) -> Iterator[Misplaced]:
+def _out_of_time(trial: TrialPart, names: Names) -> Iterator[Misplaced]:
     """What could never be seen: no beginning, changes in disorder or after the end, messages outside."""
-    begin = _begin(trial, known)
+    begin, zone = _begin(trial, names), names.known.zone
     if begin is None:
         yield ("case",), Mistake(Text("至少要有一个节点时间，如 arrived_at", "needs a milestone such as arrived_at"))
         return
-    end = trial.until.instant(known.zone, end_of_day=True)
+    end = trial.until.instant(zone, end_of_day=True)
     changes = trial.changes or []
     if end < begin:
         yield ("until",), Mistake(Text("应晚于案件开始的时间", "must be after the case begins"))
         return
     for index, (one, next_one) in enumerate(pairwise(changes)):
-        if next_one.at.instant(known.zone) < one.at.instant(known.zone):
+        if next_one.at.instant(zone) < one.at.instant(zone):
             yield ("changes", index + 1, "at"), Mistake(_DISORDER)
     outside = Text("应在案件开始和 until 之间，否则看不到", "must lie between the beginning of the case and until")
     for index, change in enumerate(changes):
-        if not begin <= change.at.instant(known.zone) <= end:
+        if not begin <= change.at.instant(zone) <= end:
             yield ("changes", index, "at"), Mistake(outside)
     for index, one in enumerate(trial.expect or []):
-        if not begin <= one.at.instant(known.zone, end_of_day=one.at.at is None) or one.at.instant(known.zone) > end:
+        if not begin <= one.at.instant(zone, end_of_day=one.at.at is None) or one.at.instant(zone) > end:
             yield ("expect", index, "at"), Mistake(outside)
 
 
@@ -202,15 +223,15 @@ class _Said:
     change: Callable[[Case], Case]
 
 
-def _facts(trial: TrialPart, key: str, known: KnownNames) -> tuple[tuple[datetime, Case], ...]:
-    begin = _begin(trial, known)
+def _facts(trial: TrialPart, key: str, names: Names) -> tuple[tuple[datetime, Case], ...]:
+    begin = _begin(trial, names)
     if begin is None:
         raise AssertionError(trial.name)  # refused while checking
-    until = trial.until.instant(known.zone, end_of_day=True)
-    said = [*_as_it_happens(trial.case, begin, known)]
+    until = trial.until.instant(names.known.zone, end_of_day=True)
+    said = [*_as_it_happens(trial.case, begin, names)]
     for change in trial.changes or []:
-        at = change.at.instant(known.zone)
-        said += [_Said(at, _told(change, known)), *(_Said(at, line) for _, line in _lines(change, known))]
+        at = change.at.instant(names.known.zone)
+        said += [_Said(at, _told(change, names)), *(_Said(at, line) for _, line in _lines(change, names))]
     case = Case(key)
     facts: dict[datetime, Case] = {}
     for one in sorted(said, key=lambda each: each.at):
@@ -220,26 +241,26 @@ def _facts(trial: TrialPart, key: str, known: KnownNames) -> tuple[tuple[datetim
     return tuple(facts.items())
 
 
-def _begin(trial: TrialPart, known: KnownNames) -> datetime | None:
+def _begin(trial: TrialPart, names: Names) -> datetime | None:
     """The first instant the case is heard of: its first milestone, or else the first change."""
-    happened = [at for name, at in _instants(trial.case, known) if END_OF_DAY.search(name) is None]
-    changed = [change.at.instant(known.zone) for change in trial.changes or []]
+    happened = [at for name, at in _instants(trial.case, names) if not lies_ahead(name, names)]
+    changed = [change.at.instant(names.known.zone) for change in trial.changes or []]
     return min(happened, default=min(changed, default=None))
 
 
-def _instants(part: FactsPart, known: KnownNames) -> Iterator[tuple[str, datetime]]:
+def _instants(part: FactsPart, names: Names) -> Iterator[tuple[str, datetime]]:
     for name, value in part.others().items():
-        fact = read_fact(name, value, known)
+        fact = read_fact(name, value, names)
         if isinstance(fact, tuple):
             yield from ((name, at) for at in fact)
 
 
-def _as_it_happens(part: FactsPart, begin: datetime, known: KnownNames) -> Iterator[_Said]:
-    yield _Said(begin, _told(part, known, skip=lambda name: END_OF_DAY.search(name) is None))
-    for name, at in _instants(part, known):
-        if END_OF_DAY.search(name) is None:
+def _as_it_happens(part: FactsPart, begin: datetime, names: Names) -> Iterator[_Said]:
+    yield _Said(begin, _told(part, names, skip=lambda name: not lies_ahead(name, names)))
+    for name, at in _instants(part, names):
+        if not lies_ahead(name, names):
             yield _Said(at, _reached(name, at))
-    for at, line in _lines(part, known):
+    for at, line in _lines(part, names):
         yield _Said(max(at, begin), line)
 
 
@@ -254,7 +275,7 @@ def _reached(name: str, at: datetime) -> Callable[[Case], Case]:
     return change
 
 
-def _told(part: FactsPart, known: KnownNames, skip: Callable[[str], bool] = lambda _: False) -> Callable[[Case], Case]:
+def _told(part: FactsPart, names: Names, skip: Callable[[str], bool] = lambda _: False) -> Callable[[Case], Case]:
     """Everything the part says but its lines; `skip` names milestones to be left out."""
     plain = {name: getattr(part, name) for name in PLAIN_FACTS if name in part.model_fields_set}
     if "recused" in plain:
@@ -263,7 +284,7 @@ def _told(part: FactsPart, known: KnownNames, skip: Callable[[str], bool] = lamb
     def change(case: Case) -> Case:
         milestones, series, fields = dict(case.milestones), dict(case.series), dict(case.fields)
         for name, value in part.others().items():
-            fact = read_fact(name, value, known)
+            fact = read_fact(name, value, names)
             if not isinstance(fact, tuple):
                 fields[name] = fact
             elif not skip(name):
@@ -278,16 +299,16 @@ def _told(part: FactsPart, known: KnownNames, skip: Callable[[str], bool] = lamb
     return change
 
 
-def _lines(part: FactsPart, known: KnownNames) -> Iterator[tuple[datetime, Callable[[Case], Case]]]:
+def _lines(part: FactsPart, names: Names) -> Iterator[tuple[datetime, Callable[[Case], Case]]]:
     """Each transfer, extension and pause with the instant it happened."""
     written = part.model_fields_set
     for move in part.transfers:
         follow = not (isinstance(part, ChangePart) and written & {"unit", "handler"})
-        yield move.at.instant(known.zone), _moved(move, known.zone, follow=follow)
+        yield move.at.instant(names.known.zone), _moved(move, names.known.zone, follow=follow)
     for extension in part.extensions:
-        yield extension.at.instant(known.zone), _extended(extension, known.zone)
+        yield extension.at.instant(names.known.zone), _extended(extension, names.known.zone)
     for pause in part.pauses:
-        yield pause.at.instant(known.zone), _paused(pause, known.zone)
+        yield pause.at.instant(names.known.zone), _paused(pause, names.known.zone)
 
 
 def _moved(part: TransferPart, zone: ZoneInfo, *, follow: bool) -> Callable[[Case], Case]:

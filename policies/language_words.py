@@ -79,6 +79,7 @@ class Names:
 
     `limits` says of each limit whether it is enabled; `steps` which step ids follow a limit, None if its ladder has
     mistakes of its own. `chain` is empty if it cannot be read. `persons` are the officials it names by key.
+    `appointed` are the milestones it reads as limits that somebody set.
     """
 
     known: KnownNames
@@ -88,6 +89,7 @@ class Names:
     steps: Mapping[str, frozenset[str] | None] = field(default_factory=dict[str, "frozenset[str] | None"])
     chain: tuple[str, ...] = ()
     persons: frozenset[str] = frozenset()
+    appointed: frozenset[str] = frozenset()
 
 
 def names_in(info: ValidationInfo) -> Names:
@@ -274,7 +276,7 @@ def _official(value: object) -> str:
     if key in ROLES:
         raise Mistake(
             Text(
-                f"这里应写人员编号，“{key}”是角色：涉密案件只发给指名的人",
+                f"这里应写人员编号，“{key}”是角色：限制知悉的案件只发给指名的人",
                 f'expected the key of an official, "{key}" is a role: restricted cases go to named persons only',
             )
         )

@@ -467,9 +467,10 @@ class Expected:
 class Trial:
     """One entry of `tests:` in a policy file: a case as it changes, until when we look, and what must be sent.
 
-    `facts` are the case from each instant on, in time. `dues` are the office's days on which limits must end. `silent`
-    means that nothing at all may be sent. With `expects`, whatever is sent and not expected fails; without, the
-    messages are not compared. The roles in `absent` are vacant in the invented office the trial plays in.
+    `facts` are the case from each instant on, in time. `dues` are the office's days on which limits must end, by the
+    limit's name or that of one of its clocks (`notify.2`). `silent` means that nothing at all may be sent. With
+    `expects`, whatever is sent and not expected fails; without, the messages are not compared. The roles in `absent`
+    are vacant in the invented office the trial plays in.
     """
 
     name: str

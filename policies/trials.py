@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from policies.calendar import CountError
 from policies.errors import Problem
 from policies.foresight import foresee
+from policies.instances import FIRST, instance_named
 from policies.model import Case, Directory, OfficeUnit, Official, PolicySet, Post
 from policies.obligations import calendar_for
 from policies.seats import PERSONAL, role_title
@@ -20,8 +21,8 @@ from policies.text import Text
 from policies.wording import instant_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date, datetime
 
     from policies.calendar import Calendar
     from policies.foresight import Foresight, Told
@@ -141,16 +142,27 @@ def _roles(policy: Policy) -> tuple[str, ...]:
 def _wrong_dues(
     policy: Policy, trial: Trial, seen: Foresight, calendars: Mapping[str, Calendar], default_calendar: str
 ) -> Iterator[tuple[tuple[str | int, ...], Text]]:
-    ends = {one.limit: one.legal_due_at for one in reversed(seen.obligations)}
     limits = {limit.id: limit for limit in policy.limits}
     for name, day in trial.dues.items():
         path = ("due", name)
-        if name not in ends:
-            yield path, Text(f"应于 {day} 到期，实际没有这个时限在算", f"should end on {day}, but no such limit runs")
+        limit, instance = instance_named(name, limits) or (name, FIRST)
+        ends = {one.instance: one.legal_due_at for one in reversed(seen.obligations) if one.limit == limit}
+        due_at = next(iter(reversed(ends.values())), None) if name == limit else ends.get(instance)
+        if due_at is None:
+            yield path, _not_running(day, limit, ends)
             continue
-        found = calendar_for(policy, limits[name], calendars, default_calendar).local_day(ends[name])
+        found = calendar_for(policy, limits[limit], calendars, default_calendar).local_day(due_at)
         if found != day:
             yield path, Text(f"应于 {day} 到期，实际 {found}", f"should end on {day}, but ends on {found}")
+
+
+def _not_running(day: date, limit: str, instances: Iterable[str]) -> Text:
+    """Which ones run instead, if any does."""
+    zh, en = f"应于 {day} 到期，实际没有这个时限在算", f"should end on {day}, but no such limit runs"
+    running = [f"{limit}.{instance or 1}" for instance in instances][::-1]
+    if not running:
+        return Text(zh, en)
+    return Text(f"{zh}；在算的有：{'、'.join(running)}", f"{en}; running are: {', '.join(running)}")
 
 
 def _wrong_messages(

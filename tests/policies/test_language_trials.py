@@ -116,6 +116,34 @@ def test_what_the_case_says_becomes_known_as_it_happens() -> None:
     assert "finished_at" not in found.facts[-1][1].milestones  # after `until`
 
 
+@pytest.mark.parametrize(
+    ("limit", "known_at_first"),
+    [
+        ({"within": {"set_by": "settle_by"}}, True),
+        ({"platform_due": ["settle_by"]}, True),
+        ({"platform_due": "settle_by + 30 日"}, False),
+        ({}, False),
+    ],
+)
+def test_what_the_policy_reads_as_a_limit_is_known_in_advance(limit: dict[str, Any], known_at_first: bool) -> None:
+    """Whatever its name: by what `set_by` and `platform_due` say; a date of it is then the end of that day."""
+    tree = {
+        **SMALL,
+        "limits": {"notify": {**SMALL["limits"]["notify"], **limit}},
+        "tests": [{**WHOLE, "case": {**CASE, "settle_by": "2026-10-15"}}],
+    }
+    known = KnownNames(milestones={*(KNOWN.milestones or ()), "settle_by"}, fields=KNOWN.fields)
+    [found] = parse_policies({"office.yaml": tree}, known).trials
+    first, last = found.facts[0][1], found.facts[-1][1]
+    assert ("settle_by" in first.milestones) is known_at_first
+    assert last.milestones["settle_by"] == (end_of("2026-10-15") if known_at_first else at("2026-10-15 00:00"))
+
+
+def test_a_trial_may_name_one_clock_of_a_limit() -> None:
+    """The second holder's or the second return; the name is kept as it was written."""
+    assert trial(due={"notify.2": "2026-10-08"}).dues == {"notify.2": date(2026, 10, 8)}
+
+
 def test_what_a_change_says_is_known_from_then_on() -> None:
     """Also an instant that lies ahead (a hearing fixed), one entered late, and one taken back."""
     found = trial(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -47,6 +48,28 @@ def test_a_wrong_date_says_what_it_really_is() -> None:
     assert told == [
         "xinfang.tests.0.due.notify: 测试“国庆”不符：应于 2026-10-01 到期，实际 2026-10-08",
         "xinfang.tests.0.due.finish: 测试“国庆”不符：应于 2026-11-01 到期，实际没有这个时限在算",
+    ]
+
+
+def test_each_clock_of_a_limit_has_its_own_end() -> None:
+    """`notify.2` is the second holder's clock, `notify.1` the first one's; what does not run is told with what does."""
+    moved = replace(
+        CASE,
+        unit="丙科",
+        transfers=(Transfer(1, CASE.milestones["arrived_at"], "乙科"), Transfer(2, at("2026-09-18 10:00"), "丙科")),
+    )
+    usual = policy()
+    limits = tuple(replace(limit, per_holder=limit.id == "notify") for limit in usual.limits)
+    rules = replace(usual, limits=limits)
+    played = {"facts": ((CASE.milestones["arrived_at"], CASE), (at("2026-09-18 10:00"), moved))}
+    right = {"notify": date(2026, 10, 8), "notify.1": date(2026, 10, 8), "notify.2": date(2026, 10, 8)}
+    assert failed(trial(**played, dues=right), rules=rules) == []
+    assert failed(
+        trial(**played, dues={"notify.3": date(2026, 10, 8), "notify.2": date(2026, 10, 9)}), rules=rules
+    ) == [
+        "xinfang.tests.0.due.notify.3: 测试“国庆”不符：应于 2026-10-08 到期，实际没有这个时限在算；"
+        "在算的有：notify.1、notify.2",
+        "xinfang.tests.0.due.notify.2: 测试“国庆”不符：应于 2026-10-09 到期，实际 2026-10-08",
     ]
 
 
