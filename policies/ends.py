@@ -40,6 +40,16 @@ class Running:
     set_at: datetime | None = None
 
 
+def stopped_until(running: Running, stands_since: datetime | None, ended_at: datetime | None) -> Running:
+    """The same for a clock that ended while it stood still: the pause nobody wrote the end of lasted until then.
+
+    What was met, or handed on, in the middle of a pause was not late because of that pause.
+    """
+    if stands_since is None or ended_at is None or ended_at <= stands_since:
+        return running
+    return replace(running, excluded=(*running.excluded, (stands_since, ended_at)))
+
+
 def legal_end(limit: Limit, running: Running, extension: Duration | None, calendar: Calendar) -> Count:
     """The nominal and the legal end; of several lengths the one that ends first counts. Raises CountError."""
     if limit.set_by:

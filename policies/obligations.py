@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from policies.clocks import Clock, clock_of, closed_without, met_at
 from policies.conditions import all_hold
 from policies.counting import Count, CountError
-from policies.ends import Running, disagreement, legal_end, platform_end
+from policies.ends import Running, disagreement, legal_end, platform_end, stopped_until
 from policies.extensions import effective_extension
 from policies.facts import finding, first_there
 from policies.holders import clocks_of_holders, future_movements, handed_over
@@ -221,8 +221,17 @@ def _once(asked: _OfLimit, clock: Clock, terms: _Terms) -> tuple[list[_Result], 
     counted = legal_end(asked.limit, running, terms.extension, asked.calendar)
     platform, doubts = platform_end(asked.limit, asked.case, clock.start_at, asked.place, asked.calendar, asked.now)
     state, done_at, more = _stands(asked, clock, terms, counted)
+    stopped = stopped_until(running, terms.still.since_at, done_at or _over_at(clock))
+    if stopped is not running:
+        counted = legal_end(asked.limit, stopped, terms.extension, asked.calendar)
+        state, done_at, more = _stands(asked, clock, terms, counted)
     one = _obligation(asked, clock, terms, counted, state, clock.instance, clock.start_at, platform, done_at)
     return [(one, counted)], [*doubts, *more, *disagreement(asked.limit, one, asked.place, asked.calendar, asked.now)]
+
+
+def _over_at(clock: Clock) -> datetime | None:
+    """When its holder handed the case on."""
+    return clock.holder.to_at if clock.holder is not None and clock.holder.over else None
 
 
 def _stands(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from policies.clocks import remembered
 from policies.duration import Duration
-from policies.ends import legal_end
+from policies.ends import legal_end, stopped_until
 from policies.facts import finding, instants_of
 from policies.wording import just_after
 
@@ -59,11 +59,15 @@ def occurrences(
     while True:
         number = len(found) + 1
         again = Duration(rule.every.amount * (number - 1), rule.every.unit) if number > 1 else None
-        counted = legal_end(limit, replace(running, again=again), extension, calendar)
+        ending = replace(running, again=again)
+        counted = legal_end(limit, ending, extension, calendar)
         known = before.get(name_of(clock, number))
         met = _met_after(begins_at, done, number, calendar)
         if known is not None and known.done_at is not None and known.done_at > begins_at:
             met = remembered(known, met, limit, case) or met
+        stopped = stopped_until(ending, stands_since, met or stops_at)
+        if stopped is not ending:
+            counted = legal_end(limit, stopped, extension, calendar)
         found.append(Occurrence(number, begins_at, counted, met))
         begins_at = counted.legal_due_at
         if number > rule.at_most or (stops_at is not None and begins_at >= stops_at):
