@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -165,6 +166,37 @@ def test_extensions_in_another_unit(within: str, extension: str, base: Extension
     day, clock = due.split()
     end = at(day) + timedelta(days=1, microseconds=-1) if clock == "24:00" else at(due)
     assert counted.legal_due_at == end
+
+
+@given(
+    st.integers(0, 65_000),
+    st.integers(1, 90),
+    st.sampled_from(Unit),
+    st.sampled_from(Roll),
+    st.sampled_from(Cutoff),
+    st.sampled_from([None, "5 日", "2 工作日", "1 月", "3 小时"]),
+    st.lists(st.tuples(st.integers(0, 900), st.integers(0, 200)), max_size=2),
+)
+def test_words_change_nothing_but_the_sentences(
+    hours: int,
+    amount: int,
+    unit: Unit,
+    roll: Roll,
+    cutoff: Cutoff,
+    more: str | None,
+    pauses: list[tuple[int, int]],
+) -> None:
+    """A count that nobody reads ends on the same instants, and only its steps are missing."""
+    begins = at("2020-01-01") + timedelta(hours=hours)
+    excluded = [(begins + timedelta(hours=a), begins + timedelta(hours=a + b)) for a, b in pauses]
+    extension = None if more is None else parse_duration(more)
+    length = Duration(Fraction(amount if unit is not Unit.YEAR else 1), unit)
+    told, silent = (
+        count(begins, length, china(), roll=roll, cutoff=cutoff, extension=extension, excluded=excluded, words=words)
+        for words in (True, False)
+    )
+    assert told.steps
+    assert replace(told, steps=()) == silent
 
 
 def test_a_cut_off_with_the_office_on_a_closed_day_is_midnight() -> None:
