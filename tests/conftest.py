@@ -11,7 +11,11 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 
+from daemon.settings import load
 from daemon.store import Store
+from support.office import build_office
+from support.played_lives import BEGIN, World
+from support.running_office import SHANGHAI
 from support.servers import DatabaseServer, SharedServer
 
 if TYPE_CHECKING:
@@ -112,3 +116,11 @@ def store(store_url: str) -> Iterator[Store]:
     opened = Store(store_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def played_world(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> World:
+    """The invented office with two cases that arrived on Wed 2026-09-16 at ten, to be copied for every played life."""
+    folder = tmp_path_factory.mktemp("played") / "office"
+    office = build_office(folder, cases=2, arrived=BEGIN.astimezone(SHANGHAI).replace(tzinfo=None))
+    return World(office, load(office.configuration), migrated_sqlite)

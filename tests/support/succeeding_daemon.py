@@ -1,4 +1,4 @@
-"""A daemon without wires: the real engine over a real store and source, whose every delivery succeeds at once."""
+"""A daemon without wires: the real engine over a real store and source; deliveries succeed unless told otherwise."""
 
 from __future__ import annotations
 
@@ -18,21 +18,32 @@ from daemon.wiring import rules_of
 from support.running_office import CASE
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from daemon.rules import Rules
     from daemon.settings import Configuration
+    from daemon.store.values import Delivery
     from policies.model import Case, PolicySet
     from support.office import Office
 
 MANY = 500
+
+
+def delivered(_one: Delivery) -> DeliveryState:
+    """Whatever is sent arrives."""
+    return DeliveryState.DELIVERED
+
+
 Change = tuple[datetime, "Sequence[tuple[str, tuple[object, ...]]]"]
 
 
 @dataclass
 class SucceedingDaemon:
-    """One worker that lives as fast as the test turns the clock, and what it saw and sent of the first case."""
+    """One worker that lives as fast as the test turns the clock, and what it saw and sent of the first case.
+
+    `fate` says what becomes of what is sent: delivered or failed.
+    """
 
     office: Office
     clock: ManualClock
@@ -41,6 +52,7 @@ class SucceedingDaemon:
     engine: Engine
     facts: list[tuple[datetime, Case]] = field(default_factory=list["tuple[datetime, Case]"])
     sent: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    fate: Callable[[Delivery], DeliveryState] = delivered
 
     @property
     def rules(self) -> Rules:
@@ -53,7 +65,7 @@ class SucceedingDaemon:
         for at, statements in changes:
             self._live_before(at)
             self.clock.move_to(at)
-            self._write(statements)
+            self.write(statements)
             self.work()
         self._live_before(until + timedelta(microseconds=1))
 
@@ -66,7 +78,8 @@ class SucceedingDaemon:
         moments = (self.store.next_check_at(), self.store.next_delivery_at())
         return min((at for at in moments if at is not None), default=None)
 
-    def _write(self, statements: Sequence[tuple[str, tuple[object, ...]]]) -> None:
+    def write(self, statements: Sequence[tuple[str, tuple[object, ...]]]) -> None:
+        """Change the shared database as its own system would, with the change time."""
         for sql, parameters in statements:
             self.office.execute(sql, *parameters)
         zone = next(iter(self.rules.calendars.values())).zone
@@ -80,17 +93,21 @@ class SucceedingDaemon:
         read, _ = self.source.reread([CASE])
         if CASE in read and (not self.facts or self.facts[-1][1] != read[CASE]):
             self.facts.append((now, read[CASE]))
-        while self._send(now) + self.engine.tick(now):
+        while self.send() + self.engine.tick(now):
             pass
 
-    def _send(self, now: datetime) -> int:
+    def send(self) -> int:
+        """Send one batch of what may go out, as the sender does: look once more, send, record."""
+        now = self.clock.now()
         claimed = self.store.claim_deliveries(self.engine.epoch, now, MANY)
         refused = self.engine.gate(claimed, now)
         results: list[DeliveryResult] = []
         for one in claimed:
             why = refused.get(one.notice.key)
-            state = DeliveryState.CANCELLED if why else DeliveryState.DELIVERED
-            if not why:
+            state = DeliveryState.CANCELLED if why else self.fate(one)
+            if state is DeliveryState.FAILED:
+                self.engine.fall_upward(one, now)
+            elif not why:
                 self.sent[one.notice.key] = now
             results.append(DeliveryResult(one, state, now, error=why or ""))
         self.store.record(self.engine.epoch, results, now)
