@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from policies.conditions import HISTORY_WORDS, field_of, satisfied
 from policies.holding import handbacks
 from policies.model import Movement
+from policies.rungs import BREACHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,7 +65,9 @@ def _platform_overdue(setting: Setting) -> bool:
 
 
 def _breached(setting: Setting) -> bool:
-    return setting.history.breached_at is not None or setting.now > setting.obligation.legal_due_at
+    before = setting.history
+    ever = before.breached_at is not None or BREACHED in before.decided_until
+    return ever or setting.now > setting.obligation.legal_due_at
 
 
 def _transfers(setting: Setting) -> int:

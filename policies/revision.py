@@ -14,7 +14,7 @@ from policies.duration import Unit
 from policies.evaluate import DUE, START, light_at
 from policies.linked import follows_a_due
 from policies.model import ExtensionBase, ObligationState, Reason, Why
-from policies.rungs import SAID_FOR_GOOD
+from policies.rungs import BREACHED, SAID_FOR_GOOD
 from policies.text import Text
 from policies.wording import instant_of
 
@@ -124,8 +124,11 @@ def _begun_anew(
         kept = {anchor: at for anchor, at in history.decided_until.items() if anchor != DUE}
     else:
         kept = dict(history.decided_until)
-    kept |= {name: at for name, at in history.decided_until.items() if name.startswith(SAID_FOR_GOOD)}
+    for_good = (name for name in history.decided_until if name == BREACHED or name.startswith(SAID_FOR_GOOD))
+    kept |= {name: history.decided_until[name] for name in for_good}
     breached_at = history.breached_at if now > new.legal_due_at else None
+    if history.breached_at is not None and breached_at is None:
+        kept[BREACHED] = history.breached_at  # another breach may come, and this one is not forgotten
     platform_breached_at = history.platform_breached_at if _platform_passed(new, now) else None
     return replace(history, decided_until=kept, breached_at=breached_at, platform_breached_at=platform_breached_at)
 

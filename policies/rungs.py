@@ -32,6 +32,7 @@ REVIEW = "review"
 UNACKNOWLEDGED = "unacknowledged"
 RELEASE = "release"
 HANDBACK = "handback"
+BREACHED = "breached"  # in `History.decided_until`: when it was past a legal limit that has moved on since
 SAID_FOR_GOOD = f"{HANDBACK}."  # what begins like this in `History.decided_until` outlives every move of the limit
 
 _CURSORS = frozenset({START, DUE})

@@ -26,8 +26,9 @@ from policies.model import (
     Transfer,
     Why,
 )
+from policies.revision import revise
 from policies.rungs import timeline
-from support.invented_office import CHINA, at, case, decide, limit, obligation, policy, step, with_steps
+from support.invented_office import CHINA, LADDER, at, case, decide, limit, obligation, policy, step, with_steps
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -138,6 +139,20 @@ def test_breached_outlives_an_extension() -> None:
     history = History(breached_at=at("2026-09-20 00:00"))
     assert speaks(Condition("breached", (True,)), history=history)
     assert not speaks(Condition("overdue", (True,)), history=history)
+
+
+def test_breached_outlives_the_move_of_the_limit() -> None:
+    """A limit that was passed and moves on (its pause was written down late) is overdue no more, but was breached."""
+    late = decide(at("2026-10-12 10:00"))
+    stood = case(pauses=(Pause(1, at("2026-09-20 09:00"), at("2026-10-10 09:00")),))
+    moved_on, history, _ = revise(
+        obligation(), late.history, obligation(stood, at("2026-10-12 10:00")), LADDER, CHINA, at("2026-10-12 10:00")
+    )
+    assert history.breached_at is None
+    assert speaks(Condition("breached", (True,)), history=history)
+    again = replace(moved_on, legal_due_at=moved_on.legal_due_at + timedelta(days=7))
+    _, history, _ = revise(moved_on, history, again, LADDER, CHINA, at("2026-10-12 10:00"))
+    assert speaks(Condition("breached", (True,)), history=history)
 
 
 def test_silence_is_explained_once_in_words() -> None:
