@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 CANNOT_ASK = "cannot_ask"  # the code of OutcomeUnknown where `lookup` can never answer
+# The structured values every message has; a digest has `count` beside them.
+PARAMETERS = ("case", "stage", "due", "left", "deadline", "role_title", "office")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Message:
     `to_name` its owner's name. `text` is what an SMS says, or the plain part of a mail; `subject` and `html`
     are for channels that have them. `at` is the instant the message was decided (aware, UTC): the Date of a mail,
     so that a resend is byte-identical. `possible_duplicate` marks a resend of something that may have arrived.
-    `params` are structured values for providers that only take a template and its variables.
+    `params` are structured values for providers that only take a template and its variables; `say` is the word after
+    `say:` in the policy, by which such a provider's template is found.
     """
 
     key: str
@@ -41,6 +44,7 @@ class Message:
     html: str = field(default="", repr=False)
     possible_duplicate: bool = False
     params: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    say: str = ""
 
 
 @dataclass(frozen=True, slots=True)

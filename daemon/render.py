@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from channels.base import Message
+from channels.base import PARAMETERS, Message
 from policies.model import Notice, Official, Why
 from policies.text import Language, Text
 
@@ -39,8 +39,6 @@ ENGLISH = "en"
 UNACKNOWLEDGED = "unacknowledged"
 DIGEST = "digest"
 SHIRKING = "shirking"
-# What providers that only take a template and its variables are given.
-PARAMETERS = ("case", "stage", "due", "left", "deadline", "role_title", "office")
 
 SINGLE_UNITS = 70  # one text message holds 140 bytes of UCS-2
 PART_UNITS = 67  # a joined one loses six bytes to its header in every part
@@ -68,6 +66,7 @@ FACTS = (
     "days_left",
     "overdue_days",
     "light",
+    "light_title",
     "provisional",
     "start_at",
     "first_handler_name",
@@ -119,7 +118,8 @@ STEP_TITLES = {
     "restricted": Text("限制知悉提示", "restricted notice"),
     "release_wanted": Text("待核发", "release wanted"),
 }
-COLOURS = {"green": "#2e7d32", "yellow": "#b28704", "orange": "#d9680b", "red": "#c62828"}
+COLOURS = {"green": "#2e7d32", "blue": "#1565c0", "yellow": "#b28704", "orange": "#d9680b", "red": "#c62828"}
+OWN_COLOURS = {"绿": "green", "蓝": "blue", "黄": "yellow", "橙": "orange", "红": "red"}  # 蓝灯 is shown in blue
 LIGHT_TITLES = {
     "green": Text("绿灯", "green"),
     "yellow": Text("黄灯", "yellow"),
@@ -264,6 +264,7 @@ class Renderer:
             html=html,
             possible_duplicate=possible_duplicate,
             params={name: context[name] for name in PARAMETERS},
+            say=notice.say,
         )
 
     def digest(
@@ -311,6 +312,7 @@ class Renderer:
             html=html,
             possible_duplicate=possible_duplicate,
             params={**{name: context[name] for name in PARAMETERS}, "count": str(len(items))},
+            say=DIGEST,
         )
 
     def _written(self, words: _Words, kind: str, context: Mapping[str, Any], *case_keys: str) -> tuple[str, str, str]:
@@ -475,8 +477,8 @@ class Renderer:
             copy=notice.copy,
             repeat=notice.repeat,
             light=light,
-            light_title=_say(LIGHT_TITLES, light, language),
-            colour=COLOURS.get(light, COLOURS["green"]),
+            light_title=context["light_title"] or _say(LIGHT_TITLES, light, language),
+            colour=_colour(light, context["light_title"]),
             standing=standing.name,
             left=standing.left,
             deadline=standing.deadline,
