@@ -83,10 +83,12 @@ def test_whatever_becomes_of_a_policy_file_the_rules_are_whole_and_on_every_noti
             world.execute(NEW_CASE, ARRIVED, ARRIVED, "2026-09-16 10:00:01.000000")
             await world.node.full_sync()
             await world.node.pump_until_idle()
-            assert {one.policy_version for one in world.deliveries()} <= {old}
-            assert {one.policy_version for one in world.deliveries(key="XF-NEW")} <= {world.node.version}
             if new is None:
                 assert len(world.deliveries(key="XF-NEW")) == len(world.deliveries()) == 2
+            await world.work("2026-09-28 09:00")  # the case that ran before goes on as it began
+            assert [one.notice.say for one in world.deliveries("sms")] == ["assigned", "remind"]
+            assert {one.policy_version for one in world.deliveries()} <= {old}
+            assert {one.policy_version for one in world.deliveries(key="XF-NEW")} <= {world.node.version}
 
     with tempfile.TemporaryDirectory(prefix="duban-reload-") as folder:
         asyncio.run(live(Path(folder)))
