@@ -124,7 +124,7 @@ def _as_known(holders: list[Holder], known: Mapping[int, Obligation], case: Case
         if not kept and not {one.holder_unit for one in known.values()} & set(units):
             kept = [most]
         if kept and kept[0] in known:
-            holders = _after([known[n] for n in sorted(known) if n <= kept[0]], holders, now)
+            holders = _after([known[n] for n in sorted(known) if n <= kept[0]], holders, known.get(kept[0] + 1), now)
     return [_kept_start(replace(h, number=n), known.get(n), case) for n, h in enumerate(holders, 1)]
 
 
@@ -132,11 +132,14 @@ def _fits(units: Sequence[str | None], known: Mapping[int, Obligation]) -> bool:
     return all(number <= len(units) and units[number - 1] == one.holder_unit for number, one in known.items())
 
 
-def _after(lost: Sequence[Obligation], holders: Sequence[Holder], now: datetime) -> list[Holder]:
-    """The known holders the record no longer shows, then those it shows."""
+def _after(
+    lost: Sequence[Obligation], holders: Sequence[Holder], known: Obligation | None, now: datetime
+) -> list[Holder]:
+    """The known holders the record no longer shows, then those it shows; `known` is the first of these, if it is."""
     begun = [one.start_at for one in lost] + [max(holders[0].from_at, lost[-1].start_at)]
     if holders[0].from_at <= lost[-1].start_at:
-        begun[-1] = now  # nobody wrote the hand-over down: it is as old as our knowing of it
+        # Nobody wrote the hand-over down, or it is lost: it is as old as our knowing of it.
+        begun[-1] = now if known is None else known.start_at
     earlier = [
         Holder(0, one.holder_unit, one.holder_official, begun[place], begun[place + 1], over=True)
         for place, one in enumerate(lost)

@@ -46,7 +46,10 @@ def revise(
     """
     if old is None:
         return replace(new, deadline_version=FIRST_VERSION), history, ()
-    moved = old.start_at != new.start_at or old.due_at != new.due_at or old.legal_due_at != new.legal_due_at
+    another_day = calendar.local_day(old.start_at) != calendar.local_day(
+        new.start_at
+    )  # an hour corrected moves nothing
+    moved = another_day or old.due_at != new.due_at or old.legal_due_at != new.legal_due_at
     reopened = old.state in _ENDED and new.state not in _ENDED
     passed_on = _passed_on(old, new)
     if not moved and not reopened and not passed_on:
