@@ -202,6 +202,7 @@ def marked_message(office: str, signature: str, address: str, at_key: str, clock
         at=clock.now(),
         subject=f"【测试】{office}督办系统",
         params={"text": said},
+        say="test",
     )
 
 

@@ -1,0 +1,90 @@
+"""Sending through a cloud's HTTP interface: one request a message, nothing repeated."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+from yarl import URL
+
+from channels.base import CANNOT_ASK, OutcomeUnknown, Receipt
+from channels.wire.exchange import HttpExchange, Sending
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from channels.base import Message, Outcome
+    from channels.wire.cloud import CloudSettings
+    from channels.wire.exchange import Answer
+
+
+class CloudSms:
+    """One account; a provider says how one message is sent and, where it can be asked, how one is found."""
+
+    def __init__(self, settings: CloudSettings) -> None:
+        self._sending = Sending(settings.concurrency, settings.rate)
+        self._exchange = HttpExchange(
+            connections=settings.concurrency,
+            connect_seconds=settings.connect_timeout,
+            seconds=settings.timeout,
+            ca_file=settings.ca_file,
+        )
+
+    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Send all; the outcome of each, in the same order."""
+        return await self._sending.each(messages, self._send)
+
+    async def find(self, message: Message) -> Receipt | None:
+        """What the provider says about a message sent before; this one cannot be asked.
+
+        Raises:
+            OutcomeUnknown: always.
+        """
+        del message
+        raise OutcomeUnknown(CANNOT_ASK, "this provider cannot be asked for a message")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._exchange.close()
+
+    async def _send(self, message: Message) -> Outcome:
+        raise NotImplementedError
+
+
+def fields_of(answer: Answer) -> dict[str, Any]:
+    """The JSON object of an answer; empty if it is none."""
+    try:
+        tree = json.loads(answer.text)
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", tree) if isinstance(tree, dict) else {}
+
+
+def inner(tree: object, *steps: str | int) -> Any:  # noqa: ANN401  # whatever the provider put there
+    """What stands at this place of an answer; None where the answer has another shape."""
+    for step in steps:
+        if isinstance(tree, dict) and isinstance(step, str):
+            tree = cast("dict[str, object]", tree).get(step)
+        elif isinstance(tree, list) and isinstance(step, int) and step < len(cast("list[object]", tree)):
+            tree = cast("list[object]", tree)[step]
+        else:
+            return None
+    return tree
+
+
+def objects(tree: object) -> list[dict[str, Any]]:
+    """The objects of a list, nothing else; empty if it is no list."""
+    if not isinstance(tree, list):
+        return []
+    return [cast("dict[str, Any]", one) for one in cast("list[object]", tree) if isinstance(one, dict)]
+
+
+def host_of(base_url: str) -> str:
+    """The Host header of a request there, as signatures have it: the port only if it is not the usual one."""
+    base = URL(base_url)
+    return str(base.host) if base.is_default_port() else base.authority
+
+
+def word(value: object) -> str:
+    """A value of an answer as text; empty for nothing."""
+    return "" if value is None else str(value)
