@@ -13,7 +13,7 @@ import aiohttp
 from channels.base import Message, Outcome, OutcomeUnknown, PermanentFailure, SendError, TemporaryFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from yarl import URL
 
@@ -65,7 +65,7 @@ class HttpExchange:
                     if len(body) > _LARGEST_ANSWER:
                         raise OutcomeUnknown("answer_too_long")
                 text = body.decode(response.charset or "utf-8", "replace")
-                return Answer(response.status, text, _retry_after(response.headers.get("Retry-After", "")))
+                return Answer(response.status, text, _retry_after(response.headers))
         except (aiohttp.ClientError, OSError, ValueError, LookupError) as error:
             raise _failure(error, progress) from None
 
@@ -104,8 +104,9 @@ def _tls_context(ca_file: str | None) -> ssl.SSLContext:
         raise PermanentFailure("ca_file", "the CA file cannot be read", whole_channel=True) from None
 
 
-def _retry_after(text: str) -> float | None:
-    """Seconds to wait (RFC 9110 10.2.3); the form with a date is left to the sender's own schedule."""
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait (RFC 9110 10.2.3; Feishu's own header); a date is left to the sender's own schedule."""
+    text = headers.get("Retry-After") or headers.get("x-ogw-ratelimit-reset") or ""
     return float(text) if text.isascii() and text.isdigit() else None
 
 

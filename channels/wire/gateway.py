@@ -29,6 +29,7 @@ from channels.base import (
 from channels.wire.exchange import Answer, HttpExchange, Sending, basic_auth_header
 from channels.wire.identity import reference_of
 from channels.wire.sms import sms_parts, written_number
+from channels.wire.status import failure_of_status
 from channels.wire.template import fill, fill_tree, fill_url
 
 if TYPE_CHECKING:
@@ -45,10 +46,7 @@ _TYPES = {
     "xml": "text/xml",
     "text": "text/plain",
 }
-_TOO_MANY, _REFUSED, _BROKEN = 429, 400, 500
-_NO_RIGHT = {401, 403, 407}
-_TOO_EARLY = {408, 425, _TOO_MANY}
-_REDIRECTS = range(300, 400)
+_REFUSED = 400
 _LONGEST_CODE = 40
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # XML 1.0, 2.2
 _MISSING = object()
@@ -162,7 +160,7 @@ def refusal(settings: HttpSettings, answer: Answer) -> SendError:
         listed = _by_code(settings, code[:_LONGEST_CODE], answer)
         if listed is not None:
             return listed
-    return _by_status(settings, answer)
+    return failure_of_status(answer, settings.unknown_status)
 
 
 def _by_code(settings: HttpSettings, code: str, answer: Answer) -> SendError | None:
@@ -184,19 +182,6 @@ def _by_code(settings: HttpSettings, code: str, answer: Answer) -> SendError | N
         "unknown": OutcomeUnknown,
     }
     return kinds[errors.unlisted](named, "a code that is not listed under errors")
-
-
-def _by_status(settings: HttpSettings, answer: Answer) -> SendError:
-    named = f"http_{answer.status}"
-    if answer.status in settings.unknown_status:
-        return OutcomeUnknown(named)
-    if answer.status in _TOO_EARLY or answer.status >= _BROKEN:
-        return TemporaryFailure(named, retry_after=answer.retry_after)
-    if answer.status in _NO_RIGHT or answer.status in _REDIRECTS:
-        return PermanentFailure(named, whole_channel=True)
-    if answer.status >= _REFUSED:
-        return PermanentFailure(named)
-    return OutcomeUnknown("malformed_answer", "the answer is neither the success that is configured nor a refusal")
 
 
 def _looks_like_a_number(code: str) -> bool:
