@@ -68,9 +68,10 @@ class LastDay(NamedTuple):
 
     def said(self, _calendar: Calendar) -> Text:
         """Which day, and that it is the last of so many."""
-        backwards = self.length.amount < 0
-        zh, en = (word.replace("{n}", str(abs(self.length.amount))) for word in _LAST_DAY[self.length.unit, backwards])
-        return Text(f"{zh}：{_zh(self.day)}。", f"{en}: {_en(self.day)}.")
+        number = int(self.length.amount)  # whole in day units
+        zh, en = _LAST_DAY[self.length.unit, number < 0]
+        n = abs(number)
+        return Text(f"{zh.format(n=n)}：{_zh(self.day)}。", f"{en.format(n=n)}: {_en(self.day)}.")
 
 
 # (unit, backwards) -> how the last day is called
