@@ -38,6 +38,9 @@ log = telemetry.logger(__name__)
 
 PAUSED_EVERY = timedelta(hours=1)  # how often cases with a standing clock are read again
 PAGE = 1000
+SUSPICIOUS = (
+    20  # more cases gone at once, and more than half of all, are believed only if the next whole reading agrees
+)
 GONE = ""  # the fingerprint of a case that left the source: if it comes back, it is taken over whatever it says
 
 
@@ -75,6 +78,7 @@ class Intake:
         self.overtaken = False  # another node has put other rules in force since: this one decides nothing
         self._applied: str | None = None  # the mark of the rules this worker has counted everything by
         self._paused_seen_at: datetime | None = None
+        self._missing: frozenset[str] = frozenset()  # most cases, gone at the last whole reading: not believed yet
 
     def sync(self, now: datetime, *, full: bool = False) -> SyncReport:
         """Take over what changed in the shared database; everything when `full` or when the rules changed.
@@ -267,6 +271,11 @@ class Intake:
                     "共享数据库里一个案件也没有了，暂不处理。", "the shared database suddenly shows no case; left alone"
                 )
             )
+        if len(gone) > SUSPICIOUS and 2 * len(gone) > len(known):  # a table that is just being filled anew?
+            log.warning(telemetry.SOURCE_AWAY, problem=f"{len(gone)} / {len(known)} 个案件突然不见，下次全量核对再处理")
+            self._missing, gone = frozenset(gone), [key for key in gone if key in self._missing]
+        else:
+            self._missing = frozenset()
         for keys in _chunks(gone, PAGE):
             self._withdraw_cases(keys, now)
         return len(gone)

@@ -118,6 +118,21 @@ async def test_a_suddenly_empty_source_is_not_believed(tmp_path: Path, store_url
         assert world.store.counts()["obligations"] == {"open": cases}
 
 
+async def test_a_half_filled_table_is_believed_only_the_second_time(tmp_path: Path, store_url: str) -> None:
+    """A nightly reload caught in the middle withdraws nothing and repeats no message; what stays away is withdrawn."""
+    async with running_office(tmp_path, store_url, cases=30) as world:
+        await world.live_until("2026-09-28 09:30")
+        world.execute("CREATE TABLE kept AS SELECT * FROM cases")
+        world.execute("DELETE FROM cases WHERE no > 'XF00000002'")
+        assert (await world.node.full_sync()).gone == 0
+        world.execute("INSERT INTO cases SELECT * FROM kept WHERE no > 'XF00000002'")
+        assert (await world.node.full_sync()).gone == 0
+        assert await world.work("2026-09-29 03:00") == []
+        world.execute("DELETE FROM cases WHERE no > 'XF00000002'")
+        assert [(await world.node.full_sync()).gone for _ in range(2)] == [0, 27]
+        assert world.obligation("XF00000029").state is ObligationState.WITHDRAWN
+
+
 async def test_rows_that_cannot_be_used_are_listed_until_they_are_mended(world: Running) -> None:
     """A bad date sets a new case aside with its reason; when the row is corrected the list is empty again."""
     columns = "INSERT INTO cases (no, unit, handler, arrived, changed) VALUES"
