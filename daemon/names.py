@@ -10,7 +10,7 @@ from datetime import datetime, time
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from daemon.render import STEP_TITLES, UNACKNOWLEDGED
+from daemon.render import LIGHT_TITLES, STEP_TITLES, UNACKNOWLEDGED
 from policies.handing_back import SHIRKING
 from policies.rungs import HANDBACK, RELEASE
 from policies.seats import ROLE_TITLES
@@ -149,6 +149,11 @@ class Names:
         self._limits = {(policy.id, limit.id): limit.title for policy in policies for limit in policy.limits}
         self._any_limit = {limit: title for (_, limit), title in self._limits.items()}
         self._roles = {role: title for policy in policies for role, title in policy.roles.items()}
+        self._lights = {
+            (policy.id, limit.id): policy.ladders[limit.ladder].lights.titles
+            for policy in policies
+            for limit in policy.limits
+        }
         self._says = {
             (policy.id, limit.id, step.id): step.say
             for policy in policies
@@ -203,6 +208,12 @@ class Names:
     def limit(self, policy: str, limit: str) -> str:
         """The limit's title; a policy that is gone does not matter where the limit is known to another."""
         return self._limits.get((policy, limit)) or self._any_limit.get(limit, limit)
+
+    def light(self, light: str, policy: str = "", limit: str = "") -> str:
+        """What that limit's ladder calls the light; of several limits together, what all their ladders call it."""
+        called = [self._lights[policy, limit]] if (policy, limit) in self._lights else list(self._lights.values())
+        own = {titles.get(light, "") for titles in called}
+        return (own.pop() if len(own) == 1 else "") or self.word(LIGHT_TITLES, light)
 
     def role(self, role: str) -> str:
         """What the role is called here; bound to a leg it says so: 属地主要负责人."""

@@ -617,6 +617,11 @@ def _say(titles: Mapping[str, Text], name: str, language: Language) -> str:
     return text.say(language) if text else name
 
 
+def _colour(light: str, own_title: str | None) -> str:
+    """The colour of the badge: that of the light, or the one its own title names."""
+    return COLOURS.get(OWN_COLOURS.get((own_title or "")[:1], light), COLOURS["green"])
+
+
 def _role_title(role: str, given: object, language: Language) -> str:
     """The title among the facts is Chinese; in English the roles everybody has are said in English."""
     if language == "en" and role in ROLE_TITLES:

@@ -84,13 +84,14 @@ def _wanted(came: Iterable[Rung], coming: Coming, setting: Setting) -> tuple[lis
     """Those whose conditions let them speak and that are not to be left out when late, and the silent ones."""
     speaking: list[Rung] = []
     silent: list[Rung] = []
+    lights = setting.ladder.lights
     for rung in came:
         step = rung.step
         kept = unmet(step, setting) if step.when or step.unless else None
         if kept is not None:
             condition, under_when = kept
             found = answer(condition.field, setting)
-            coming.reasons.append(sentences.not_wanted(rung, condition, found, under_when=under_when))
+            coming.reasons.append(sentences.not_wanted(rung, condition, found, lights, under_when=under_when))
             silent.append(rung)
         elif step.catch_up is CatchUp.SKIP and setting.now - rung.at > STILL_ON_TIME:
             coming.reasons.append(sentences.skipped(rung))

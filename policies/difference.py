@@ -95,6 +95,7 @@ WORDS: dict[str, Text] = {
     "stays_informed": Text("转办后仍知悉", "stays informed from"),
     "times": Text("次数", "times"),
     "title": Text("名称", "title"),
+    "titles": Text("叫法", "names"),
     "to": Text("收件人", "to"),
     "unless": Text("除非", "unless"),
     "until": Text("直到", "until"),

@@ -148,7 +148,7 @@ def _outlook(
     """The whole plan: the light and the breaches as they are now, and when to look again."""
     one, now, before = setting.obligation, setting.now, setting.history
     if setting.light is not before.light and (before.light is not None or setting.light is not Light.GREEN):
-        reasons.append(sentences.light_changed(before.light, setting.light, now))
+        reasons.append(sentences.light_changed(before.light, setting.light, setting.ladder.lights, now))
     breaches, breached = _breaches(one, before, now)
     reasons += breaches
     ahead = [at for at in _moments_of(setting) if at > now]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from policies.calendar import Calendar
     from policies.counting import Count
-    from policies.model import Case, Ladder, Limit, Notice, Obligation, Plan, Reason
+    from policies.model import Case, Ladder, Lights, Limit, Notice, Obligation, Plan, Reason
     from policies.rungs import Rung
 
 WHY: Mapping[Why, Text] = {
@@ -154,10 +154,10 @@ def ladder_sentences(
 ) -> tuple[Text, ...]:
     """Every instant of the ladder with whom it speaks to, past ones marked."""
     rungs = timeline(ladder, obligation, case.milestones, calendar)
-    return tuple(_rung_sentence(rung, calendar, now) for rung in rungs)
+    return tuple(_rung_sentence(rung, ladder.lights, calendar, now) for rung in rungs)
 
 
-def _rung_sentence(rung: Rung, calendar: Calendar, now: datetime) -> Text:
+def _rung_sentence(rung: Rung, lights: Lights, calendar: Calendar, now: datetime) -> Text:
     step = rung.step
     to = step.acknowledge.otherwise if rung.unacknowledged and step.acknowledge else step.to
     cc = () if rung.unacknowledged else step.cc
@@ -170,15 +170,15 @@ def _rung_sentence(rung: Rung, calendar: Calendar, now: datetime) -> Text:
         en += f", copy to {', '.join(role_title(role).en for role in cc)}"
     for words, conditions in ((Text("，限", ", when "), step.when), (Text("，除非", ", unless "), step.unless)):
         if conditions:
-            said = [condition_text(condition) for condition in conditions]
+            said = [condition_text(condition, lights) for condition in conditions]
             joined = Text("、".join(one.zh for one in said), "; ".join(one.en for one in said))
             zh, en = f"{zh}{words.zh}{joined.zh}", f"{en}{words.en}{joined.en}"
     return Text(f"{zh}。", f"{en}.")
 
 
-def plan_sentences(plan: Plan, calendar: Calendar) -> tuple[Text, ...]:
+def plan_sentences(plan: Plan, calendar: Calendar, lights: Lights | None = None) -> tuple[Text, ...]:
     """What is decided now: the light, who is told, every reason, and when it is looked at again."""
-    light = light_word(plan.light)
+    light = light_word(plan.light, lights)
     sentences = [Text(f"当前{light.zh}。", f"The light is {light.en}.")]
     sentences += [_notice_sentence(notice, calendar) for notice in plan.notices]
     sentences += [reason_sentence(reason, calendar) for reason in plan.reasons]

@@ -21,6 +21,8 @@ from policies.language_lengths import (
 )
 from policies.language_steps import step_ids
 from policies.language_words import (
+    LIGHT_NAMES,
+    LIGHTS,
     MAPPING,
     TEXT,
     WRITTEN,
@@ -32,6 +34,7 @@ from policies.language_words import (
     Say,
     Sentence,
     Words,
+    refuse_at,
 )
 from policies.model import (
     Acknowledge,
@@ -109,6 +112,28 @@ def _rough_days(length: Duration) -> Fraction:
     return length.amount * _ROUGH_DAYS[length.unit]
 
 
+class LightTitlesPart(Part):
+    """本单位对灯色的叫法 / what the office calls its lights."""
+
+    green: Sentence | None = Field(default=None, description="绿灯叫什么 / green", examples=["绿灯"])
+    yellow: Sentence | None = Field(default=None, description="黄灯叫什么 / yellow", examples=["蓝灯"])
+    orange: Sentence | None = Field(default=None, description="橙灯叫什么 / orange", examples=["黄灯"])
+    red: Sentence | None = Field(default=None, description="红灯叫什么 / red", examples=["红灯"])
+
+
+def _told_apart(titles: LightTitlesPart) -> LightTitlesPart:
+    """Two lights of one name could not be told apart."""
+    words = dict.fromkeys(LIGHTS) | dict(titles)
+    shown = {light: words[light] or LIGHT_NAMES[light] for light in LIGHTS}
+    for light in LIGHTS:
+        twin = next((other for other in LIGHTS if other != light and shown[other] == shown[light]), None)
+        if twin is not None and words[light] is not None:
+            zh = f"{twin} 也显示为“{shown[light]}”，分不清；四种灯的叫法应各不相同"
+            mistake = Mistake(Text(zh, f'{twin} is called "{shown[light]}" too; each light needs a name of its own'))
+            refuse_at([((light,), mistake)])
+    return titles
+
+
 class LightsPart(Part):
     """红黄绿灯 / how long before the limit the light changes; past it the light is red."""
 
@@ -116,10 +141,16 @@ class LightsPart(Part):
     orange: Annotated[Length, AfterValidator(_not_after_yellow)] = Field(
         description="离到期多久变橙灯，不早于黄灯 / orange so long before", examples=["1 工作日"]
     )
+    titles: Annotated[LightTitlesPart, AfterValidator(_told_apart)] | None = Field(
+        default=None,
+        description="本单位对灯色的叫法；不写就叫绿、黄、橙、红灯 / names of your own",
+        examples=[{"yellow": "蓝灯", "orange": "黄灯", "red": "红灯"}],
+    )
 
     def value(self) -> Lights:
         """The lights of the model."""
-        return Lights(self.yellow, self.orange)
+        titles = {} if self.titles is None else self.titles.model_dump(exclude_none=True)
+        return Lights(self.yellow, self.orange, titles)
 
 
 class AcknowledgePart(Part):

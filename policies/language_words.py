@@ -49,7 +49,8 @@ ROLES: dict[str, str] = {
 }
 PERSONAL_ROLES = frozenset({"first_handler", "handler"})  # persons of the case, not posts that a way up leads to
 LEGS = ("functional", "territorial")
-LIGHTS = ("green", "yellow", "orange", "red")
+LIGHT_NAMES = {"green": "绿灯", "yellow": "黄灯", "orange": "橙灯", "red": "红灯"}
+LIGHTS = tuple(LIGHT_NAMES)
 ANCHORS = ("start", "due", "review")
 UNSET = "unset"  # `within: unset`: the law gives no number, the office must set one before it enables the limit
 OFFICE_ZONE = ZoneInfo("Asia/Shanghai")

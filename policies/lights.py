@@ -11,7 +11,7 @@ from policies.model import Light
 from policies.moving import shift
 from policies.same import Same
 from policies.text import Text
-from policies.wording import just_after
+from policies.wording import both, just_after
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,9 +30,10 @@ _TITLES = {
 _CLOCK_UNITS = frozenset({Unit.HOUR, Unit.WORKHOUR})
 
 
-def light_word(light: Light) -> Text:
-    """The light in words."""
-    return _TITLES[light]
+def light_word(light: Light, lights: Lights | None = None) -> Text:
+    """The light in words: in those of the office if its ladder has any."""
+    own = None if lights is None else lights.titles.get(light)
+    return _TITLES[light] if own is None else both(own)
 
 
 def light_at(obligation: Obligation, lights: Lights, calendar: Calendar, now: datetime) -> Light:

@@ -302,10 +302,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Lights:
-    """How long before the limit the light changes; red is past the limit."""
+    """How long before the limit the light changes; red is past the limit.
+
+    `titles` are what the office calls its lights where it has names of its own: `yellow` may be 蓝灯.
+    """
 
     yellow: Duration
     orange: Duration
+    titles: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

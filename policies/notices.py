@@ -194,7 +194,7 @@ def facts_of(setting: Setting) -> dict[str, Scalar]:
             "case": one.case_key,
             "due_at": iso_of(one.due_at, calendar),
             "due_day": day_of(due_day),
-            "light": setting.light.value,
+            **_light(setting),
         }
     return {
         "case": one.case_key,
@@ -211,7 +211,7 @@ def facts_of(setting: Setting) -> dict[str, Scalar]:
         "due_day": day_of(due_day),
         "days_left": calendar.workdays_between(today, due_day),
         "overdue_days": _overdue_days(one, today, calendar, setting.now),
-        "light": setting.light.value,
+        **_light(setting),
         "provisional": one.provisional,
         "extended": one.extended,
         "first_handler_name": name_of(first.official if first else None, setting.directory),
@@ -220,6 +220,13 @@ def facts_of(setting: Setting) -> dict[str, Scalar]:
         "unit_name": _unit_name(setting.case.unit, setting.directory),
         "issue": None,
     }
+
+
+def _light(setting: Setting) -> dict[str, Scalar]:
+    """The light, and its name where the office has one of its own."""
+    light = setting.light.value
+    own = setting.ladder.lights.titles.get(light)
+    return {"light": light} if own is None else {"light": light, "light_title": own}
 
 
 def _addressed(facts: Mapping[str, Scalar], letter: Letter, to: Recipient, directory: Directory) -> dict[str, Scalar]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from policies.calendar import Calendar
-    from policies.model import Condition, Notice, Obligation, Scalar
+    from policies.model import Condition, Lights, Notice, Obligation, Scalar
     from policies.rungs import Rung
 
 _RESTING = {
@@ -85,10 +85,10 @@ def skipped(rung: Rung) -> Reason:
     return Reason(Why.SKIPPED, text, rung.name, rung.at)
 
 
-def not_wanted(rung: Rung, condition: Condition, found: Scalar, *, under_when: bool) -> Reason:
+def not_wanted(rung: Rung, condition: Condition, found: Scalar, lights: Lights, *, under_when: bool) -> Reason:
     """A condition of the step keeps it silent."""
-    said = condition_text(condition)
-    now = _found_text(condition, found)
+    said = condition_text(condition, lights)
+    now = _found_text(condition, found, lights)
     zh = f"不发：条件“{said.zh}”不成立{now.zh}。" if under_when else f"不发：遇“{said.zh}”即不发{now.zh}。"
     en = f"Not said: it wants '{said.en}'{now.en}." if under_when else f"Not said: not if '{said.en}'{now.en}."
     return Reason(Why.NOT_WANTED, Text(zh, en), rung.name, rung.at)
@@ -117,7 +117,7 @@ def kept_silent(rung: Rung) -> Reason:
     return Reason(Why.NOT_WANTED, text, rung.id, rung.at)
 
 
-def condition_text(condition: Condition) -> Text:
+def condition_text(condition: Condition, lights: Lights | None = None) -> Text:
     """A condition in words: `灯色 = red`, `申请退回次数 ≥ 2`."""
     name = _HISTORY.get(condition.field, Text(condition.field, condition.field))
     sign = "≠" if condition.negate else "="
@@ -126,27 +126,27 @@ def condition_text(condition: Condition) -> Text:
         bounds += [f"≤ {condition.at_most:g}"] if condition.at_most is not None else []
         zh, en = f"{name.zh} {'，'.join(bounds)}", f"{name.en} {', '.join(bounds)}"
         return Text(f"非（{zh}）", f"not ({en})") if condition.negate else Text(zh, en)
-    values = [_value_text(value) for value in condition.values]
+    values = [_value_text(value, lights) for value in condition.values]
     zh, en = "或".join(value.zh for value in values), " or ".join(value.en for value in values)
     return Text(f"{name.zh} {sign} {zh}", f"{name.en} {sign} {en}")
 
 
-def _found_text(condition: Condition, found: Scalar) -> Text:
+def _found_text(condition: Condition, found: Scalar, lights: Lights) -> Text:
     """What was found instead: said of figures and lights only, never of what stands in the case."""
     kind = HISTORY_WORDS.get(condition.field)
     if kind is None or kind is WordKind.FLAG:
         return Text("", "")
-    said = _value_text(found)
+    said = _value_text(found, lights)
     return Text(f"（现为{said.zh}）", f" (it is {said.en})")
 
 
-def _value_text(value: Scalar) -> Text:
+def _value_text(value: Scalar, lights: Lights | None) -> Text:
     if isinstance(value, bool):
         return Text("是", "yes") if value else Text("否", "no")
     if value is None:
         return Text("（空）", "(empty)")
     if isinstance(value, str) and value in set(Light):
-        return light_word(Light(value))
+        return light_word(Light(value), lights)
     return Text(str(value), str(value))
 
 
@@ -270,12 +270,12 @@ def shirking_folded(step: str, into: str, at: datetime) -> Reason:
 # --- lights, breaches, the end ----------------------------------------------------------------------------------
 
 
-def light_changed(before: Light | None, after: Light, now: datetime) -> Reason:
+def light_changed(before: Light | None, after: Light, lights: Lights, now: datetime) -> Reason:
     """The light is another than at the last look."""
-    word = light_word(after)
+    word = light_word(after, lights)
     if before is None:
         return Reason(Why.LIGHT, Text(f"当前{word.zh}。", f"The light is {word.en}."), at=now)
-    was = light_word(before)
+    was = light_word(before, lights)
     zh, en = f"由{was.zh}变为{word.zh}。", f"The light changed from {was.en} to {word.en}."
     return Reason(Why.LIGHT, Text(zh, en), at=now)
 

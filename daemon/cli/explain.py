@@ -190,7 +190,6 @@ def _standing(names: Names, story: Explained) -> list[tuple[str, str]]:
 
 
 def _state(names: Names, story: Explained) -> str:
-    from daemon.render import LIGHT_TITLES  # noqa: PLC0415 - loads templates
     from policies.explain import state_word  # noqa: PLC0415 - loaded with the database library
 
     one = story.stored.obligation
@@ -203,7 +202,7 @@ def _state(names: Names, story: Explained) -> str:
         return speak(f"{done}（{at}），不再提醒", f"{done} ({at}); nothing more is said")
     words = [say(state_word(one.state))]
     if _is_open(story) and story.plan is not None:
-        words.append(names.word(LIGHT_TITLES, story.plan.light.value))
+        words.append(names.light(story.plan.light.value, one.policy, one.limit))
         if story.plan.history.breached_at is not None:
             words.append(speak("已超过法定期限", "past the legal limit"))
     elif one.state.value == "paused":

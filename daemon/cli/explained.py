@@ -127,7 +127,7 @@ def _story(asked: _Asked, stored: StoredObligation, count: Count | None, ahead: 
         limit.title,
         obligation_sentences(limit, one, calendar, count),
         ladder_sentences(ladder, one, case.case, calendar, now),
-        plan_sentences(plan, calendar),
+        plan_sentences(plan, calendar, ladder.lights),
         timeline(ladder, one, case.case.milestones, calendar),
         plan,
         ahead,

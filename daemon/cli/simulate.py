@@ -356,9 +356,7 @@ def _figures(totals: Totals, names: Names) -> list[tuple[str, object]]:
         (speak("消息", "messages"), totals.messages),
         (speak("短信条数", "SMS parts"), totals.parts),
     ]
-    from daemon.foresight.words import light_word  # noqa: PLC0415 - loads templates
-
-    lights = [f"{light_word(names, light)} {number}" for light, number in sorted(totals.by_light.items())]
+    lights = [f"{names.light(light)} {number}" for light, number in sorted(totals.by_light.items())]
     if lights:
         pairs.append((speak("按灯", "by light"), speak("，", ", ").join(lights)))
     if totals.waiting_for_release:

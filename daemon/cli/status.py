@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from daemon.cli.reading import Desk
+    from daemon.names import Names
     from daemon.store.values import Audit, JobBeat, SetAside, Standing
 
 GRACE = timedelta(minutes=5)
@@ -29,12 +30,7 @@ OBLIGATIONS = {
     "done": ("办结", "done"),
     "withdrawn": ("撤销", "withdrawn"),
 }
-LIGHTS = {
-    "green": ("绿灯", "green"),
-    "yellow": ("黄灯", "yellow"),
-    "orange": ("橙灯", "orange"),
-    "red": ("红灯", "red"),
-}
+LIGHTS = ("green", "yellow", "orange", "red")
 JOBS = {
     "heartbeat": ("心跳", "heartbeat"),
     "follow": ("跟随生效策略", "follow the policies in force"),
@@ -235,7 +231,7 @@ def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
         (speak("守护进程", "daemon"), _daemon(at_desk, found)),
         (speak("共享数据库", "shared database"), _read(at_desk, found)),
         (speak("时限", "limits"), open_ones),
-        (speak("在办的灯", "lights"), _numbers(LIGHTS, found.counts.get("lights", {}))),
+        (speak("在办的灯", "lights"), _lights(at_desk.names, found.counts.get("lights", {}))),
         (speak("待发消息", "to be sent"), waiting),
         *([(speak("待核发", "await release"), held)] if audit.held else []),
         (speak("台账封存", "ledger sealed"), sealed),
@@ -312,6 +308,12 @@ def _present_error(beat: JobBeat) -> str:
     """The last error, unless a good run came after it."""
     over = beat.last_ok_at is not None and beat.last_error_at is not None and beat.last_ok_at > beat.last_error_at
     return "" if over else beat.last_error
+
+
+def _lights(names: Names, counted: Mapping[str, int]) -> str:
+    """`绿灯 139，黄灯 8`, from green to red."""
+    shown = [f"{names.light(light)} {counted[light]}" for light in LIGHTS if counted.get(light)]
+    return speak("，", ", ").join(shown) or "0"
 
 
 def _numbers(words: Mapping[str, tuple[str, str]], counted: Mapping[str, int]) -> str:

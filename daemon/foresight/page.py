@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from daemon.foresight.lines import DUE
-from daemon.foresight.words import Said, light_word, said
+from daemon.foresight.words import Said, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,7 +92,7 @@ def write_page(
         ),
         columns=[_column(day, calendar, names, width, few=len(starts) <= FEW) for day in starts],
         lanes=lanes,
-        lights=[(light, light_word(names, light)) for light in LIGHTS],
+        lights=[(light, names.light(light)) for light in LIGHTS],
         words=_words(names),
         left_out=_left_out(names, left_out),
     )
@@ -124,8 +124,7 @@ def _draw(lane: Lane, names: Names, calendar: Calendar, first: date, width: int)
         else:
             lane.ends.append((column, f"{one.when} {one.limit}"))
     for column, messages in columns.items():
-        light = max((one.light for one in messages), key=LIGHTS.index)
-        word = light_word(names, light)
+        light, word = max(((one.light, one.light_word) for one in messages), key=lambda each: LIGHTS.index(each[0]))
         told = [f"{one.when} {one.light_word} {one.case} {one.step} → {one.name}" for one in messages]
         lane.dots.append(Dot(column, light, f"{word[0]}{len(messages)}", "\n".join(told)))
     figures = Counter(one.light_word for one in lane.messages if one.person)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from daemon.render import LIGHT_TITLES
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
@@ -35,11 +33,6 @@ class Said(NamedTuple):
     remark: str
     key: str
     person: str
-
-
-def light_word(names: Names, light: str) -> str:
-    """`黄灯`."""
-    return names.word(LIGHT_TITLES, light)
 
 
 def said(names: Names, lines: Iterable[Line]) -> Iterator[Said]:
@@ -72,7 +65,7 @@ def _told(names: Names, group: list[Line]) -> Said:
         copy=line.copy,
         channels=tuple(dict.fromkeys(names.channel(one.channel) for one in group if one.channel)),
         light=line.light,
-        light_word=light_word(names, line.light) if line.light else "",
+        light_word=names.light(line.light, line.policy, line.limit) if line.light else "",
         parts=sum(one.parts for one in group),
         remark=_remark(names, line),
         key=line.key,

@@ -218,6 +218,14 @@ def test_html_is_well_formed_and_shows_what_matters(say: str) -> None:
     assert "http" not in html
 
 
+def test_the_office_s_own_name_of_a_light_is_shown_in_its_colour() -> None:
+    """A light called 蓝灯 is said so, and its badge is blue."""
+    shown = renderer().render(notice(light_title="蓝灯"), OFFICIAL, "email").html or ""
+    assert 'background:#1565c0;color:#ffffff;">蓝灯<' in shown
+    usual = renderer().render(notice(light_title="预警灯"), OFFICIAL, "email").html or ""
+    assert 'background:#b28704;color:#ffffff;">预警灯<' in usual
+
+
 def test_values_are_escaped_in_html() -> None:
     """A unit name full of markup shows as text."""
     html = renderer().render(notice(unit_name='<script>alert("1")</script>'), OFFICIAL, "email").html

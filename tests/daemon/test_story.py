@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from policies.model import Directory, Notice, OfficeUnit, Official, Why
 from support.invented_office import at, decide
 
 if TYPE_CHECKING:
+    from daemon.settings import Configuration
     from policies.text import Language
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "duban.yaml"
@@ -30,6 +32,27 @@ DIRECTORY = Directory(
 def names(language: Language = "zh") -> Names:
     """The shipped policies over two officials."""
     return Names(load(SHIPPED), DIRECTORY, language)
+
+
+def with_titles(configuration: Configuration, *ladders: str) -> Configuration:
+    """The shipped policy where these ladders (none: all) call yellow blue."""
+    policy = configuration.policies.policies["xinfang"]
+    own = {
+        name: replace(ladder, lights=replace(ladder.lights, titles={"yellow": "蓝灯"}))
+        for name, ladder in policy.ladders.items()
+        if not ladders or name in ladders
+    }
+    changed = replace(policy, ladders={**policy.ladders, **own})
+    return replace(configuration, policies=replace(configuration.policies, policies={"xinfang": changed}))
+
+
+def test_a_light_is_called_as_the_ladders_call_it() -> None:
+    """By the ladder of the limit; of all together by their own name if all have the same, else by the usual one."""
+    shipped = load(SHIPPED)
+    everywhere, once = (Names(with_titles(shipped, *one), DIRECTORY, "zh") for one in ((), ("standard",)))
+    of_limit = everywhere.light("yellow", "xinfang", "finish"), everywhere.light("red", "xinfang", "finish")
+    assert of_limit == ("蓝灯", "红灯")
+    assert [everywhere.light("yellow"), once.light("yellow"), names("en").light("yellow")] == ["蓝灯", "黄灯", "yellow"]
 
 
 def told(kind: str, body: dict[str, object], language: Language = "zh", *notices: Notice) -> str:

@@ -36,6 +36,7 @@ def told(new: Policy) -> list[str]:
     return [one.text.zh for one in difference(policies(POLICY), policies(new))]
 
 
+USUAL = "黄灯 3 工作日，橙灯 1 工作日"
 URGENT = Step("9", parse_moment("due 09:00"), ("section_head",), "today")
 
 
@@ -53,6 +54,10 @@ URGENT = Step("9", parse_moment("due 09:00"), ("section_head",), "today")
                 POLICY, ladders={"standard": replace(LADDER, lights=replace(LIGHTS, yellow=parse_duration("5 日")))}
             ),
             ["阶梯“standard”：灯色由“黄灯 3 工作日，橙灯 1 工作日”改为“黄灯 5 日，橙灯 1 工作日”"],
+        ),
+        (
+            replace(POLICY, ladders={"standard": replace(LADDER, lights=replace(LIGHTS, titles={"yellow": "蓝灯"}))}),
+            [f"阶梯“standard”：灯色由“{USUAL}”改为“{USUAL}，叫法 yellow 蓝灯”"],
         ),
         (
             with_steps(STEPS[0], URGENT, *STEPS[1:]),

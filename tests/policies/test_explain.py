@@ -147,3 +147,18 @@ def test_ladder_says_under_which_conditions_a_step_speaks() -> None:
     assert sentence.en.endswith(
         "handler, when hand-backs ≥ 2; light ≠ red or orange, unless acted = yes; not (working days left ≥ 1, ≤ 3)."
     )
+
+
+def test_the_office_s_own_names_of_lights_are_shown() -> None:
+    """What is called 蓝灯 here is said so: in the plan, in its reasons, in conditions and in what messages may say."""
+    blue = replace(LADDER.lights, titles={"yellow": "蓝灯", "orange": "黄灯"})
+    asks = step("x", "due 09:00", "handler", when=(Condition("light", ("red", "orange")),))
+    rules = replace(policy(), ladders={"standard": replace(LADDER, lights=blue)})
+    plan = decide(NOW, rules=rules)
+    told = [sentence.zh for sentence in plan_sentences(plan, CHINA, blue)]
+    assert told[0] == "当前蓝灯。"
+    assert any("当前蓝灯" in sentence for sentence in told[1:])
+    assert {(notice.facts["light"], notice.facts["light_title"]) for notice in plan.notices} == {("yellow", "蓝灯")}
+    (sentence,) = ladder_sentences(replace(LADDER, lights=blue, steps=(asks,)), obligation(), case(), CHINA, NOW)
+    assert sentence.zh.endswith("承办人，限灯色 = 红灯或黄灯。")
+    assert "light_title" not in decide(NOW).notices[0].facts
