@@ -5,58 +5,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from channels.aliyun import AliyunChannel, AliyunSettings
 from channels.base import (
-    Channel,
-    Message,
     OutcomeUnknown,
     PermanentFailure,
     Receipt,
     SendError,
     TemporaryFailure,
 )
-from channels.registry import channel_types
+from channels.wire.aliyun_sms import AliyunSms
+from support.channel_stages import CHINESE, WORKPLACE_STAGES, Stage, opened
+from support.cloud_sms_servers import (
+    KEY_ID,
+    AliyunServer,
+    HuaweiServer,
+    MasServer,
+    TencentServer,
+    aliyun_error,
+    huawei_error,
+    mas_error,
+    tencent_refusal,
+)
 from support.sms_gateway import SmsGateway, running
 from support.smtp_server import DROP, HANG, smtp_server
 from support.twilio_server import ACCOUNT, TOKEN, TwilioServer, twilio_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-AT = datetime(2026, 9, 28, 1, 30, tzinfo=UTC)
-CHINESE = "【某市信访局】提醒:事项XF202609170012“书面告知”10月8日到期,余3个工作日。𠮷𪚥"
 SECRET = "not-a-real-secret"
-
-
-@dataclass
-class Stage:
-    """One channel and the server behind it."""
-
-    channel: Channel
-    to: str
-    texts: Callable[[], list[str]]
-    identities: Callable[[], list[str]] = list
-    fail: Callable[[str], None] = lambda _kind: None
-    hanging: asyncio.Event | None = None
-    vanish: Callable[[], Any] | None = None
-    can_be_asked: bool = True
-    secrets: tuple[str, ...] = field(default=(SECRET,))
-
-    def message(self, key: str = "k1", text: str = CHINESE, **other: Any) -> Message:
-        """A message to this stage's address."""
-        return Message(key=key, to=other.pop("to", self.to), text=text, at=AT, subject="【督办】提醒", **other)
-
-
-def opened(type_name: str, **settings: Any) -> Channel:
-    """A channel opened the way the daemon opens it."""
-    channel_type = channel_types()[type_name]
-    return channel_type.open(channel_type.settings.model_validate(settings))
 
 
 @contextlib.asynccontextmanager
@@ -173,12 +156,107 @@ async def spool_stage(folder: Path) -> AsyncIterator[Stage]:
     await channel.close()
 
 
+@contextlib.asynccontextmanager
+async def aliyun_stage(_folder: Path) -> AsyncIterator[Stage]:
+    """SMS through a server that answers and checks signatures as 阿里云 does."""
+    async with running(AliyunServer()) as server:
+        template = {"id": "SMS_1", "state": "approved", "variables": {"text": "{text}"}}
+        keys = {"access_key_id": KEY_ID, "access_key_secret": SECRET, "sign_name": "某局"}
+        settings = AliyunSettings.model_validate(
+            {**keys, "templates": {"*": template}, "base_url": server.url, "timeout": 1}
+        )
+        # records are kept for thirty days: asked on the day the messages of this contract were decided
+        channel = AliyunChannel(AliyunSms(settings, now=lambda: AT), 8, tells_delivery=True)
+        answers: dict[str, Any] = {"temporary": aliyun_error("isv.BUSINESS_LIMIT_CONTROL"), "unknown": "drop"}
+        answers |= {"permanent": aliyun_error("isv.MOBILE_NUMBER_ILLEGAL"), "hang": "hang"}
+        yield Stage(
+            channel,
+            "+8613800000001",
+            lambda: [json.loads(one["TemplateParam"])["text"] for one in server.sent],
+            lambda: [one["OutId"] for one in server.sent],
+            lambda kind: server.fail(answers[kind]),
+            hanging=server.hanging,
+            vanish=server.stop,
+        )
+        await channel.close()
+
+
+@contextlib.asynccontextmanager
+async def tencent_stage(_folder: Path) -> AsyncIterator[Stage]:
+    """SMS through a server that answers and checks signatures as 腾讯云 does."""
+    async with running(TencentServer()) as server:
+        template = {"id": "1", "state": "approved", "variables": ["{text}"]}
+        keys = {"secret_id": KEY_ID, "secret_key": SECRET, "app_id": "1400000000", "sign_name": "某局"}
+        channel = opened("tencent", **keys, templates={"*": template}, base_url=server.url, timeout=1)
+        answers: dict[str, Any] = {"temporary": tencent_refusal("LimitExceeded.DeliveryFrequencyLimit")}
+        answers |= {"permanent": tencent_refusal("InvalidParameterValue.IncorrectPhoneNumber")}
+        answers |= {"unknown": "drop", "hang": "hang"}
+        yield Stage(
+            channel,
+            "+8613800000001",
+            lambda: [one["TemplateParamSet"][0] for one in server.sent],
+            lambda: [one["SessionContext"] for one in server.sent],
+            lambda kind: server.fail(answers[kind]),
+            hanging=server.hanging,
+            vanish=server.stop,
+            can_be_asked=False,
+        )
+        await channel.close()
+
+
+@contextlib.asynccontextmanager
+async def huawei_stage(_folder: Path) -> AsyncIterator[Stage]:
+    """SMS through a server that answers and checks the X-WSSE header as 华为云 does."""
+    async with running(HuaweiServer()) as server:
+        template = {"id": "t1", "state": "approved", "variables": ["{text}"]}
+        keys = {"app_key": KEY_ID, "app_secret": SECRET, "from": "8820000000000"}
+        channel = opened("huawei", **keys, templates={"*": template}, base_url=server.url, timeout=1)
+        answers: dict[str, Any] = {"temporary": huawei_error("E000510", "E200015", 200), "unknown": "drop"}
+        answers |= {"permanent": huawei_error("E000510", "E200028", 200), "hang": "hang"}
+        yield Stage(
+            channel,
+            "+8613800000001",
+            lambda: [json.loads(one["templateParas"])[0] for one in server.sent],
+            lambda: [one["extend"] for one in server.sent],
+            lambda kind: server.fail(answers[kind]),
+            hanging=server.hanging,
+            vanish=server.stop,
+            can_be_asked=False,
+        )
+        await channel.close()
+
+
+@contextlib.asynccontextmanager
+async def mas_stage(_folder: Path) -> AsyncIterator[Stage]:
+    """SMS through a server that answers and checks the digest as 云MAS does; it takes no reference of ours."""
+    async with running(MasServer()) as server:
+        keys = {"ec_name": "某市信访局", "ap_id": "duban", "secret_key": SECRET, "sign": "signId"}
+        channel = opened("mas", **keys, base_url=server.url, timeout=1)
+        answers: dict[str, Any] = {"temporary": "503", "permanent": mas_error("InvalidMessage")}
+        answers |= {"unknown": "drop", "hang": "hang"}
+        yield Stage(
+            channel,
+            "+8613800000001",
+            lambda: [one["content"] for one in server.sent],
+            fail=lambda kind: server.fail(answers[kind]),
+            hanging=server.hanging,
+            vanish=server.stop,
+            can_be_asked=False,
+        )
+        await channel.close()
+
+
 STAGES = {
+    "aliyun": aliyun_stage,
+    "tencent": tencent_stage,
+    "huawei": huawei_stage,
+    "mas": mas_stage,
     "email": email_stage,
     "email-plain": plain_email_stage,
     "http": http_stage,
     "twilio": twilio_stage,
     "spool": spool_stage,
+    **WORKPLACE_STAGES,
 }
 KINDS = {"temporary": TemporaryFailure, "permanent": PermanentFailure, "unknown": OutcomeUnknown}
 
