@@ -203,13 +203,15 @@ class Sender:
             now = self._clock.now()
             overdue = await self._in_thread(partial(store.overdue_receipts, now, BATCH))
             given_up: list[int] = []
+            stuck: list[int] = []
             for one in overdue:
-                if await self._has_arrived(one) or not await self._gone_another_way(one, now):
-                    continue
-                given_up.append(one.id)
+                if not await self._has_arrived(one):
+                    (given_up if await self._gone_another_way(one, now) else stuck).append(one.id)
             await self._in_thread(partial(store.give_up_waiting, given_up, now))
+            if stuck:
+                await self._in_thread(partial(store.put_off_receipts, stuck, now + POSTPONE))
             missed += len(given_up)
-            if not given_up or len(overdue) < BATCH:
+            if len(overdue) < BATCH:
                 break
         return missed
 

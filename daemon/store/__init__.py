@@ -383,6 +383,11 @@ class Store:
         with self._database.writing() as connection:
             return receipts.give_up_waiting(connection, ids, now)
 
+    def put_off_receipts(self, ids: Collection[int], until: datetime) -> None:
+        """Ask again then for the receipts of these deliveries."""
+        with self._database.writing() as connection:
+            receipts.put_off(connection, ids, until)
+
     def receptions(self, obligation_ids: Collection[int]) -> dict[int, dict[str, Reception]]:
         """Obligation -> step -> when what it sent was delivered, read, acknowledged. Without any it is left out."""
         with self._database.reading() as connection:

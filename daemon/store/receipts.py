@@ -53,6 +53,12 @@ def give_up_waiting(connection: sa.Connection, ids: Collection[int], now: dateti
     return len(found)
 
 
+def put_off(connection: sa.Connection, ids: Collection[int], until: datetime) -> None:
+    """Look at these again then: what cannot be passed on now must not keep those behind it waiting."""
+    later = sa.update(deliveries).where(among(connection, deliveries.c.id, ids), AWAITING_RECEIPT)
+    connection.execute(later.values(receipt_due_at=micros(until)))
+
+
 def _no_receipt(one: Delivery, now: datetime) -> Event:
     notice = one.notice
     body = {"notice": notice.key, "channel": notice.channel, "person": notice.person, "reference": one.reference}

@@ -201,3 +201,23 @@ async def test_a_sync_that_learns_of_a_restriction_stops_what_was_just_decided(t
         await world.node.pump_until_idle()
         assert [(d.state, d.error) for d in world.deliveries()] == [(DeliveryState.CANCELLED, "restricted")]
         assert world.collect() == []
+
+
+async def test_receipts_that_cannot_be_followed_up_do_not_keep_others_waiting(tmp_path: Path, store_url: str) -> None:
+    """Seventy texts without a receipt, more than a batch of them of cases that cannot be read: the last one goes on."""
+
+    def in_order(office: Office) -> None:
+        office.change("policies/office.yaml", "via: [sms, email]", "via: {in_order: [sms, email], wait: 30 分钟}")
+
+    async with running_office(tmp_path, store_url, cases=70, prepare=in_order) as world:
+        await world.work()
+        engine = sa.create_engine(store_url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE cases SET facts = '{' WHERE key < 'XF00000069'"))
+        engine.dispose()
+        world.clock.advance(timedelta(minutes=31))
+        await world.node.pump()
+        await world.node.pump()
+        assert [one.to for one in world.collect()] == ["handler9@example.com"]
+        assert len(world.store.overdue_receipts(world.clock.now(), 100)) == 0
+        assert len(world.store.overdue_receipts(world.clock.now() + timedelta(minutes=10), 100)) == 69
