@@ -338,7 +338,7 @@ class _Loading:
             channel_settings={each.name: each.settings for each in channels},
             channel_types={each.name: each.type for each in channels},
             kinds={each.name: kind_of(each.type, each.settings) for each in channels},
-            policy_files={name: each.path.read_text("utf-8-sig") for name, each in policy_files.items()},
+            policy_files={name: each.text for name, each in policy_files.items()},
             version=policies.version,
             templates=templates,
             administrators=_officials(main.administrators),

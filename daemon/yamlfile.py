@@ -44,11 +44,12 @@ class SecretText(str):
 
 @dataclass(frozen=True, slots=True)
 class YamlFile:
-    """A file as read. `marks` holds line and column (from 1) of each key and list item, by its path."""
+    """A file as read. `marks` holds line and column (from 1) of each key and list item, by its path; `text` it all."""
 
     path: Path
     tree: dict[str, object] = field(repr=False)
     marks: Mapping[KeyPath, Mark] = field(default_factory=dict["KeyPath", Mark], repr=False)
+    text: str = field(default="", repr=False)
 
     def mark(self, path: KeyPath) -> Mark:
         """Where that key stands; for one that is missing, where the nearest one around it stands."""
@@ -84,7 +85,7 @@ def parse_yaml(text: str, path: Path) -> YamlFile:
         raise _refused(reading.mistakes(), path)
     if not isinstance(tree, dict):
         raise _refused([_sentence(path, (1, 1), _not_a_mapping(tree))], path)
-    return YamlFile(path, cast("dict[str, object]", tree), reading.marks)
+    return YamlFile(path, cast("dict[str, object]", tree), reading.marks, text)
 
 
 def reveal_secrets(file: YamlFile, environment: Mapping[str, str] | None = None) -> tuple[YamlFile, list[Problem]]:
