@@ -94,6 +94,9 @@ def no_traceback(function: Callable[P, R]) -> Callable[P, R]:
         except DaemonError as error:
             problems = error.problems if isinstance(error, SettingsError) else ()
             fail(error.message, error.exit_code, problems)
+        except BrokenPipeError:  # `duban … | head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(EXIT_FOUND)
         except (click.ClickException, click.Abort, click.exceptions.Exit, SystemExit, KeyboardInterrupt):
             raise
         except Exception as error:

@@ -17,7 +17,7 @@ from daemon.story import Story
 from policies.model import Directory
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
     from datetime import datetime
 
     from rich.console import Console, RenderableType
@@ -123,7 +123,7 @@ def show_table(
         screen.print(f"{title}{speak('：', ': ')}{empty or speak('无', 'none')}", soft_wrap=True)
         return
     screen.print(title, style="bold", soft_wrap=True)  # not as the table's own: a narrow table would break it
-    least, tight = _room(columns, rows, whole, screen.width)
+    widths, tight = _room(columns, rows, whole, screen.width)
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=tight)
     for number, column in enumerate(columns):
         table.add_column(
@@ -131,7 +131,7 @@ def show_table(
             overflow="fold",
             no_wrap=number in whole,
             justify="right" if number in right else "left",
-            min_width=least[number],
+            width=widths[number],
         )
     for row in rows:
         table.add_row(*(_cell(cell) for cell in row))
@@ -141,23 +141,38 @@ def show_table(
 def _room(
     columns: Sequence[str], rows: Sequence[Sequence[object]], whole: Sequence[int], width: int
 ) -> tuple[list[int | None], bool]:
-    """The least width of each column so that only long words are broken, and whether to stand closer for it."""
+    """How wide each column is so that only long words are broken, and whether they stand closer for it.
+
+    Nothing is said where everything has room, or where no width would help.
+    """
+    cells = [[column, *(str(row[number]) for row in rows)] for number, column in enumerate(columns)]
+    full = [_widest(line for cell in several for line in cell.splitlines()) for several in cells]
+    words = [_widest(word for cell in several for word in cell.split()) for several in cells]
+    gaps = len(columns) - 1
+    if sum(full) + 3 * gaps <= width:
+        return [None] * len(full), False
+    for longest in LONGEST_WORDS:
+        least = [full[at] if at in whole else min(word, longest) for at, word in enumerate(words)]
+        for gap in (3, 2):
+            if (left := width - sum(least) - gap * gaps) >= 0:
+                return list(_grown(least, full, left)), gap == 2  # noqa: PLR2004 - the narrower of the two
+    return [None] * len(full), False
+
+
+def _grown(least: list[int], full: Sequence[int], left: int) -> list[int]:
+    """What is left goes to the columns that are shortest of what they would take."""
+    wanting = [up - low for low, up in zip(least, full, strict=True)]
+    for _ in range(min(left, sum(wanting))):
+        most = wanting.index(max(wanting))
+        least[most] += 1
+        wanting[most] -= 1
+    return least
+
+
+def _widest(texts: Iterable[str]) -> int:
     from rich.cells import cell_len  # noqa: PLC0415 - JSON is printed without it
 
-    least = [
-        max(
-            cell_len(word)
-            for text in (column, *(str(row[number]) for row in rows))
-            for word in (text.splitlines() if number in whole else text.split()) or [""]
-        )
-        for number, column in enumerate(columns)
-    ]
-    gaps = len(columns) - 1
-    for longest in LONGEST_WORDS:
-        kept = [each if number in whole else min(each, longest) for number, each in enumerate(least)]
-        if sum(kept) + 2 * gaps <= width:
-            return list(kept), sum(kept) + 3 * gaps > width
-    return [None] * len(least), False
+    return max(map(cell_len, texts), default=0)
 
 
 def show_pairs(pairs: Sequence[tuple[str, object]]) -> None:

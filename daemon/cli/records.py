@@ -123,7 +123,7 @@ def _show_kept(at_desk: Desk, kept: Sequence[Kept], title: str) -> None:
 
     headings = (
         ("案件", "case"), ("身份", "as"), ("起", "from"), ("止", "to"), ("天数", "days"),
-        ("按期", "met"), ("逾期", "late"), ("在办", "open"), ("依据", "by"),
+        ("按期", "met"), ("超期", "late"), ("在办", "open"), ("依据", "by"),
     )  # fmt: skip
     show_table(
         speak(f"{title} 承办记录", f"held by {title}"),
