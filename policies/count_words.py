@@ -52,6 +52,8 @@ class Started(NamedTuple):
                 f"自 {day_zh} {local:%H:%M:%S} 起算，非工作时间不计。",
                 f"Runs from {day_en} {local:%H:%M:%S}, outside office hours it stands still.",
             )
+        if not self.length.amount:
+            return Text(f"自 {day_zh}起算，当日届满。", f"Runs from {day_en} and ends the same day.")
         side_zh, side_en = ("前一日", "the day before") if self.length.amount < 0 else ("次日", "the next day")
         return Text(
             f"起算日 {day_zh}不计入，自{side_zh}开始。",
@@ -66,9 +68,11 @@ class LastDay(NamedTuple):
     day: date
     length: Duration
 
-    def said(self, _calendar: Calendar) -> Text:
-        """Which day, and that it is the last of so many."""
+    def said(self, _calendar: Calendar) -> Text | None:
+        """Which day, and that it is the last of so many; nothing for the day of the start itself."""
         number = int(self.length.amount)  # whole in day units
+        if not number:
+            return None
         zh, en = _LAST_DAY[self.length.unit, number < 0]
         n = abs(number)
         return Text(f"{zh.format(n=n)}：{_zh(self.day)}。", f"{en.format(n=n)}: {_en(self.day)}.")
@@ -85,6 +89,17 @@ _LAST_DAY = {
     (Unit.YEAR, False): ("{n} 年后的对应日", "the same day {n} year(s) later"),
     (Unit.YEAR, True): ("{n} 年前的对应日", "the same day {n} year(s) earlier"),
 }
+
+
+class ClosedAlready(NamedTuple):
+    """What should end on the day it starts began after the office had closed: it ends on the next day."""
+
+    at: datetime
+    day: date
+
+    def said(self, _calendar: Calendar) -> Text:
+        """On which day that was."""
+        return Text(f"{_zh(self.day)}已下班，次日届满。", f"{_en(self.day)} was over for the office: the next day.")
 
 
 class ShortMonth(NamedTuple):

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from policies.calendar import CountError, beyond_the_years
 from policies.count_words import (
+    ClosedAlready,
     CutOff,
     ExcludedDays,
     ExcludedTime,
@@ -38,7 +39,7 @@ from policies.count_words import (
     Started,
     StoodStill,
 )
-from policies.duration import Duration, Unit
+from policies.duration import SAME_DAY, Duration, Unit
 from policies.excluded import Excluded, check_intervals, excluded_of
 from policies.model import Cutoff, ExtensionBase, Roll
 from policies.moving import MONTHS, check_length, day_moved, months_of, time_of
@@ -94,6 +95,7 @@ def count(
     extension_from: ExtensionBase = ExtensionBase.NOMINAL,
     excluded: Sequence[Interval] = (),
     again: Duration | None = None,
+    same_day: bool = False,
     words: bool = True,
 ) -> Count:
     """Count a period from an aware instant; a negative length counts backwards.
@@ -101,8 +103,9 @@ def count(
     An extension in the same unit is added to the length, so that months keep the anchor day of the start; one in
     another unit is counted from the nominal (or rolled) last day. `roll` and `cutoff` concern day units only.
     `again` is how much later a return of the period ends (每月答复): added in the same way, so that the 30th of one
-    month is followed by the 30th of the next, whatever the months between are like. Without `words` the result cannot
-    tell how it was reached, and takes half the time.
+    month is followed by the 30th of the next, whatever the months between are like. With `same_day` a length of
+    nought days is the day of the start itself. Without `words` the result cannot tell how it was reached, and takes
+    half the time.
 
     Raises CountError: a length of nought, an extension or return that is negative or of a backward period, an excluded
     interval that ends before it begins, or an end beyond the years 1 to 9999.
@@ -113,6 +116,8 @@ def count(
         added.append(_Added(Extended, extension, origin))
     if again is not None:
         added.append(_Added(Returned, again, Origin.NOMINAL))
+    if not (same_day and within == SAME_DAY):
+        _check_some(within)
     _check(within, excluded, added)
     try:
         counting = _Counting(calendar, roll, cutoff, excluded, backwards=within.amount < 0)
@@ -191,7 +196,7 @@ class _Counting:
         if length.unit in _HOURS:
             return self._hours_later(begins, length)
         first = begins.day or self.calendar.local_day(begins.at)
-        last = day_moved(first, length, self.calendar)
+        last = day_moved(first, length, self.calendar) if length.amount else self._same_day(begins.at, first)
         if self.excluded.days:
             last = self._past_excluded(first, last, length.unit)
         self.looked_up += (first, last) if length.unit is Unit.WORKDAY else (last,)
@@ -200,6 +205,13 @@ class _Counting:
         if length.unit in MONTHS and last.day != first.day and not self.excluded.days:
             self.happened.append(ShortMonth(end.at, first.day))
         return end
+
+    def _same_day(self, start_at: datetime, day: date) -> date:
+        """The very day it starts on; the next one if the office has closed already."""
+        if self._end_of(day).at > start_at:
+            return day
+        self.happened.append(ClosedAlready(start_at, day))
+        return day + _ONE_DAY
 
     # --- the last day rolls to a working day (民法典 203(1)), and ends at the cut-off (203(2))
 
@@ -322,10 +334,13 @@ class _Counting:
 # --- what cannot be counted -------------------------------------------------------------------------------------
 
 
-def _check(within: Duration, excluded: Sequence[Interval], added: Sequence[_Added]) -> None:
-    check_length(within)
+def _check_some(within: Duration) -> None:
     if not within.amount:
         raise CountError(Text("期限长度不能为 0", "a period cannot have the length 0"))
+
+
+def _check(within: Duration, excluded: Sequence[Interval], added: Sequence[_Added]) -> None:
+    check_length(within)
     check_intervals(excluded)
     for _, length, _ in added:
         if length.amount <= 0:

@@ -11,7 +11,7 @@ from datetime import time
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, cast
 
-from policies.duration import Duration, Moment, format_duration, format_moment
+from policies.duration import SAME_DAY, Duration, Moment, format_duration, format_moment, limit_words
 from policies.model import Acknowledge, Condition, Repeat, Step, Via
 from policies.seats import role_title
 from policies.text import Text
@@ -312,6 +312,8 @@ def _joined(texts: Sequence[Text], zh: str, en: str) -> Text:
 
 
 def _duration(value: Duration) -> Text:
+    if value == SAME_DAY:
+        return limit_words(value)
     if not value.amount:
         return Text("未设", "not set")
     return Text(format_duration(value, "zh"), format_duration(value, "en"))

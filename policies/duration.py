@@ -70,6 +70,10 @@ LONGEST = {
     Unit.WORKHOUR: 300_000,
 }
 
+SAME_DAY = Duration(Fraction(0), Unit.DAY)  # of a limit that ends on the day it starts; only a limit may be so short
+NO_LENGTH = Duration(Fraction(0), Unit.HOUR)  # of a limit whose end is set for each case, or not set yet
+SAME_DAY_WORDS = ("当日", "当天", "same day")
+
 _WHOLE = frozenset({Unit.DAY, Unit.WORKDAY, Unit.MONTH, Unit.YEAR})
 _MINUTE = Fraction(1, 60)
 _SECOND = Fraction(1, 3600)
@@ -179,6 +183,12 @@ def parse_within(text: str) -> Duration:
     return parse_duration(text if found is None or not found["length"] else found["length"])
 
 
+def says_same_day(text: str) -> bool:
+    """Whether it reads `当日`, `当天内`, `same day`, as the length of a limit may."""
+    found = _WITHIN.fullmatch(_plain(text))
+    return found is not None and re.sub(r"\s+", " ", found["length"]).lower() in SAME_DAY_WORDS
+
+
 def parse_every(text: str) -> tuple[str, int] | None:
     """`every 5 workdays up to 6 times`, `每 5 工作日，最多 6 次`: the length as written and the number; else None."""
     found = _EVERY.fullmatch(_plain(text))
@@ -226,6 +236,13 @@ def format_duration(duration: Duration, language: Language) -> str:
     zh, one, many = names
     number = _decimal(amount)
     return f"{number} {zh}" if language == "zh" else f"{number} {one if abs(amount) == 1 else many}"
+
+
+def limit_words(length: Duration) -> Text:
+    """The length of a limit as an office would say it; 当日 for one that ends on the day it starts."""
+    if length == SAME_DAY:
+        return Text("当日", "same day")
+    return Text(format_duration(length, "zh"), format_duration(length, "en"))
 
 
 def format_moment(moment: Moment, language: Language) -> str:

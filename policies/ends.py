@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from policies.counting import Count, CountError, CountStep, count
-from policies.duration import format_duration
+from policies.duration import format_duration, limit_words
 from policies.facts import finding
+from policies.model import ExtensionBase
 from policies.moving import shift
 from policies.text import Text
 from policies.wording import instant_of
@@ -86,37 +87,26 @@ def _set_end(limit: Limit, running: Running, extension: Duration | None, calenda
 
 def _count(limit: Limit, within: Duration, running: Running, extension: Duration | None, calendar: Calendar) -> Count:
     rule = limit.extension
-    if extension is None or rule is None:
-        return count(
-            running.start_at,
-            within,
-            calendar,
-            roll=limit.roll,
-            cutoff=limit.cutoff,
-            excluded=running.excluded,
-            again=running.again,
-            words=running.words,
-        )
     return count(
         running.start_at,
         within,
         calendar,
         roll=limit.roll,
         cutoff=limit.cutoff,
-        extension=extension,
-        extension_from=rule.counted_from,
+        extension=None if rule is None else extension,
+        extension_from=ExtensionBase.NOMINAL if rule is None else rule.counted_from,
         excluded=running.excluded,
         again=running.again,
+        same_day=True,
         words=running.words,
     )
 
 
 def _earliest_of(limit: Limit, chosen: Duration, best: Count) -> CountStep:
-    lengths = (limit.within, *limit.or_within)
-    zh = "、".join(format_duration(length, "zh") for length in lengths)
-    en = ", ".join(format_duration(length, "en") for length in lengths)
-    by_zh, by_en = format_duration(chosen, "zh"), format_duration(chosen, "en")
-    text = Text(f"{zh}中以最先届满的 {by_zh} 为准。", f"Of {en} the one that ends first counts: {by_en}.")
+    lengths = [limit_words(length) for length in (limit.within, *limit.or_within)]
+    zh, en = "、".join(length.zh for length in lengths), ", ".join(length.en for length in lengths)
+    by = limit_words(chosen)
+    text = Text(f"{zh}中以最先届满的 {by.zh} 为准。", f"Of {en} the one that ends first counts: {by.en}.")
     return CountStep(text, best.legal_due_at)
 
 

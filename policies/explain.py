@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from policies.duration import format_duration
+from policies.duration import limit_words
 from policies.lights import light_word
 from policies.model import ObligationState, Why
 from policies.rungs import timeline
@@ -116,10 +116,11 @@ def length_text(limit: Limit) -> Text:
     if limit.set_by:
         return Text("期限由本案指定", "its end set for the case")
     lengths = (limit.within, *limit.or_within)
-    zh, en = (format_duration(one, "zh") for one in lengths), (format_duration(one, "en") for one in lengths)
     if not limit.or_within:
-        return Text(next(zh), next(en))
-    return Text(f"{'、'.join(zh)}（以先届满的为准）", f"{', '.join(en)} (whichever ends first)")
+        return limit_words(limit.within)
+    said = [limit_words(one) for one in lengths]
+    zh, en = "、".join(one.zh for one in said), ", ".join(one.en for one in said)
+    return Text(f"{zh}（以先届满的为准）", f"{en} (whichever ends first)")
 
 
 def _remarks(one: Obligation, calendar: Calendar) -> list[Text]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import time
-from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
@@ -17,6 +16,9 @@ from pydantic import (
 from policies.complaints import Mistake, expected_found, shown
 from policies.duration import (
     ANCHOR_WORDS,
+    NO_LENGTH,
+    SAME_DAY,
+    SAME_DAY_WORDS,
     Duration,
     Moment,
     Unit,
@@ -24,6 +26,7 @@ from policies.duration import (
     parse_every,
     parse_moment,
     parse_within,
+    says_same_day,
 )
 from policies.spelling import suggestion
 from policies.text import Text
@@ -66,9 +69,14 @@ def positive_within(value: object) -> Duration:
     return _more_than_zero(value, _not_negative(value, parse_within))
 
 
+def _of_a_limit(value: object) -> Duration:
+    """A length of more than zero, or the day of the start itself."""
+    return SAME_DAY if isinstance(value, str) and says_same_day(value) else positive_within(value)
+
+
 def _limit_length(value: object, info: ValidationInfo) -> Duration:
     if value != UNSET:
-        return positive_within(value)
+        return _of_a_limit(value)
     if info.data.get("enabled", False):
         raise Mistake(
             Text(
@@ -76,7 +84,7 @@ def _limit_length(value: object, info: ValidationInfo) -> Duration:
                 'an enabled limit needs a length, found "unset": set it locally, or write enabled: false',
             )
         )
-    return Duration(Fraction(0), Unit.HOUR)
+    return NO_LENGTH
 
 
 def _counted_in(zh: str, en: str, *units: Unit) -> Callable[[object], Duration]:
@@ -179,7 +187,12 @@ WithinLength = Annotated[
 LimitLength = Annotated[
     Duration,
     PlainValidator(_limit_length),
-    _schema_of_length(WITHIN, "15 日", "5 工作日", "60 日", "3 月", "2 小时", words=(UNSET,)),
+    _schema_of_length(WITHIN, "15 日", "5 工作日", "60 日", "3 月", "2 小时", words=(*SAME_DAY_WORDS, UNSET)),
+]
+OneOfLengths = Annotated[
+    Duration,
+    PlainValidator(_of_a_limit),
+    _schema_of_length(WITHIN, "7 日", "5 工作日", "2 小时", words=SAME_DAY_WORDS),
 ]
 WaitLength = Annotated[
     Duration,

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, ValidationInfo, WithJsonSchema
 
 from policies.complaints import Mistake, expected_found
-from policies.duration import Duration, Moment, Unit, parse_moment
+from policies.duration import NO_LENGTH, Duration, Moment, parse_moment
 from policies.language_conditions import CaseConditions, conditions
 from policies.language_lengths import (
     EverySentence,
     LimitLength,
+    OneOfLengths,
     PositiveLength,
     RecurLength,
-    WithinLength,
     sentence_of_every,
 )
 from policies.language_patterns import BOUND
@@ -49,7 +48,6 @@ from policies.model import (
 from policies.text import Text
 
 MOST_RECURRENCES = 1000
-NO_LENGTH = Duration(Fraction(0), Unit.DAY)
 
 
 class ExtensionPart(Part):
@@ -120,7 +118,7 @@ _RecurWritten = Annotated[
 class EarlierPart(Part):
     """几个长度里取先到期的 / of several lengths the one that ends first."""
 
-    earlier_of: Annotated[list[WithinLength], Field(min_length=2)] = Field(
+    earlier_of: Annotated[list[OneOfLengths], Field(min_length=2)] = Field(
         description="至少两个长度 / at least two lengths", examples=[["7 日", "5 工作日"]]
     )
 
@@ -198,9 +196,9 @@ class LimitPart(Part):
         examples=["accepted_at", ["accepted_at", "arrived_at"], "finish.done"],
     )
     within: Annotated[_Within, _mapped("set_by")] = Field(
-        description="长度；几个里取先到的写 {earlier_of: [7 日, 5 工作日]}；每案各自指定的写 {set_by: 节点时间}；"
-        "法规没有数字写 unset 并关闭 / how long",
-        examples=["15 日", {"earlier_of": ["7 日", "5 工作日"]}, {"set_by": "assigned_limit_at"}],
+        description="长度；当天到期的写 当日；几个里取先到的写 {earlier_of: [7 日, 5 工作日]}；"
+        "每案各自指定的写 {set_by: 节点时间}；法规没有数字写 unset 并关闭 / how long",
+        examples=["15 日", "当日", {"earlier_of": ["7 日", "5 工作日"]}, {"set_by": "assigned_limit_at"}],
     )
     done: Words[EndName] = Field(
         description="有了哪个节点时间算办完，列表中有一个就算 / the milestone that ends it", examples=["finished_at"]

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from policies.counting import CountError, count
-from policies.duration import format_duration, format_moment
+from policies.duration import format_duration, format_moment, limit_words
 from policies.errors import Problem
 from policies.model import Light, Roll
 from policies.moving import moment_at
@@ -81,9 +81,10 @@ def _looser_than_law(limit: Limit, calendar: Calendar, today: date) -> Iterator[
     later = _first_day_later(limit.within, statute.longest, calendar, today)
     if later is not None:
         most_zh, most_en = format_duration(statute.longest, "zh"), format_duration(statute.longest, "en")
-        zh = f"期限 {format_duration(limit.within, 'zh')} 比所依据的《{statute.title}》第 {statute.article} 条"
+        ours = limit_words(limit.within)
+        zh = f"期限 {ours.zh} 比所依据的《{statute.title}》第 {statute.article} 条"
         zh += f"（{statute.what.zh} {most_zh}）宽，例如 {later} 起算时"
-        en = f"{format_duration(limit.within, 'en')} is looser than the basis named, {statute.title} article"
+        en = f"{ours.en} is looser than the basis named, {statute.title} article"
         en += f" {statute.article} ({statute.what.en}: {most_en}), e.g. from {later}"
         yield Problem(("limits", limit.id, "within"), Text(zh, en))
     if limit.extension is not None:
@@ -113,7 +114,7 @@ def _first_day_later(ours: Duration, law: Duration, calendar: Calendar, today: d
         return today if ours.amount > law.amount else None
     for start_at in _sample_starts(today):
         try:
-            mine = count(start_at, ours, calendar, roll=Roll.NEXT_WORKDAY).legal_due_at
+            mine = count(start_at, ours, calendar, roll=Roll.NEXT_WORKDAY, same_day=True).legal_due_at
             his = count(start_at, law, calendar, roll=Roll.NEXT_WORKDAY).legal_due_at
         except CountError:
             continue
@@ -170,7 +171,7 @@ def _moments(limit: Limit, ladder: Ladder, calendar: Calendar, today: date) -> l
     for start_at in _sample_starts(today):
         try:
             ends = [
-                count(start_at, length, calendar, roll=limit.roll, cutoff=limit.cutoff).legal_due_at
+                count(start_at, length, calendar, roll=limit.roll, cutoff=limit.cutoff, same_day=True).legal_due_at
                 for length in (limit.within, *limit.or_within)
             ]
             due_at = min(ends)
@@ -217,10 +218,11 @@ def _at_the_wrong_time(
     written_zh, written_en = format_moment(step.at, "zh"), format_moment(step.at, "en")
     before = sum(at < start for start, _, at in there)
     if before * 2 > len(there):
-        zh = f"“{written_zh}”多半早于起算（“{limit.title}”只有 {format_duration(limit.within, 'zh')}）："
+        length = limit_words(limit.within)
+        zh = f"“{written_zh}”多半早于起算（“{limit.title}”只有 {length.zh}）："
         zh += "一收件就会发出，请缩短提前量"
         en = f"'{written_en}' mostly comes before the start ('{limit.id}' runs only"
-        en += f" {format_duration(limit.within, 'en')}): it will be sent at once; shorten the lead"
+        en += f" {length.en}): it will be sent at once; shorten the lead"
         yield Problem((*path, "at"), Text(zh, en))
     after = sum(at > due for _, due, at in there)
     if step.say in WARNINGS and step.at.anchor == "due" and after * 2 > len(there):

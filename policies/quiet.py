@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from policies.calendar import CountError
-from policies.duration import Unit
+from policies.duration import SAME_DAY, Unit
 
 if TYPE_CHECKING:
     from datetime import datetime, time
@@ -23,8 +23,10 @@ _ONE_DAY = timedelta(days=1)
 
 
 def is_hour_class(limit: Limit) -> bool:
-    """Whether the limit runs through the night, in 小时: such a one waits for nobody. Working hours stand still."""
-    return any(length.unit is Unit.HOUR for length in (limit.within, *limit.or_within))
+    """Whether the limit runs through the night, in 小时 or 当日: it waits for nobody. Working hours stand still."""
+    if limit.set_by:
+        return False
+    return any(length.unit is Unit.HOUR or length == SAME_DAY for length in (limit.within, *limit.or_within))
 
 
 def hold_until(quiet: QuietHours, due_at: datetime | None, calendar: Calendar, now: datetime) -> datetime | None:

@@ -14,6 +14,7 @@ from daemon.clock import SystemClock
 from daemon.errors import SettingsError
 from daemon.second_look import failed_trials, remarks
 from daemon.settings import load
+from policies.duration import NO_LENGTH
 from policies.explain import length_text
 from policies.text import Text
 
@@ -210,7 +211,7 @@ def _print_policy(console: Console, policy: Policy) -> None:
 
 
 def _length(limit: Limit) -> str:
-    return say(length_text(limit)) if limit.within.amount or limit.set_by else speak("未设", "not set")
+    return say(length_text(limit)) if limit.within != NO_LENGTH or limit.set_by else speak("未设", "not set")
 
 
 def _ladder(policy: Policy, limit: Limit) -> str:

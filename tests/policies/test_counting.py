@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from daemon.calendars import china
 from policies.calendar import DAY, Calendar, CountError
 from policies.counting import count
-from policies.duration import Duration, Unit, parse_duration, parse_moment
+from policies.duration import SAME_DAY, Duration, Unit, parse_duration, parse_moment
 from policies.model import Cutoff, ExtensionBase, Roll
 from policies.moving import moment_at, shift
 
@@ -329,3 +330,38 @@ def test_a_pause_over_the_closing_hour_ends_on_the_next_working_day() -> None:
     found = count(at("2026-09-16 10:00"), parse_duration("15 日"), china(), cutoff=Cutoff.OFFICE, excluded=(pause,))
     assert found.legal_day == date(2026, 10, 10)
     assert "中止" in "".join(step.text.zh for step in found.steps)
+
+
+SAME_DAY_ENDS = [
+    ("2026-09-16 10:00", {}, "2026-09-16 24:00"),
+    ("2026-09-16 10:00", {"cutoff": Cutoff.OFFICE}, "2026-09-16 17:30"),
+    ("2026-09-16 19:00", {"cutoff": Cutoff.OFFICE}, "2026-09-17 17:30"),  # the office had closed
+    ("2026-09-30 19:00", {"cutoff": Cutoff.OFFICE}, "2026-10-08 17:30"),
+    ("2026-09-30 19:00", {}, "2026-09-30 24:00"),
+    ("2026-10-02 10:00", {}, "2026-10-08 24:00"),  # a day off: the next working day
+    ("2026-10-02 10:00", {"cutoff": Cutoff.OFFICE}, "2026-10-08 17:30"),
+    ("2026-10-02 10:00", {"roll": Roll.NONE}, "2026-10-02 24:00"),
+    ("2026-10-10 10:00", {}, "2026-10-10 24:00"),  # a Saturday that is worked
+    ("2026-09-16 10:00", {"extension": parse_duration("2 日")}, "2026-09-18 24:00"),
+]
+
+
+@pytest.mark.parametrize(("start", "options", "ends"), SAME_DAY_ENDS)
+def test_a_limit_of_the_same_day_ends_at_the_cut_off_of_the_day_it_starts(
+    start: str, options: dict[str, Any], ends: str
+) -> None:
+    """On a day off, or once the office has closed, at that of the next day that counts."""
+    day, _, clock = ends.partition(" ")
+    counted = count(at(start), SAME_DAY, china(), same_day=True, **options)
+    midnight = at(day) + timedelta(days=1) - timedelta(microseconds=1)
+    assert counted.legal_due_at == (midnight if clock == "24:00" else at(ends))
+    assert counted.legal_due_at > at(start)
+
+
+def test_the_same_day_is_told() -> None:
+    """Which day, and why it is not that day."""
+    told = [step.text.zh for step in count(at("2026-09-30 19:00"), SAME_DAY, china(), same_day=True).steps]
+    assert told == ["自 2026-09-30（周三）起算，当日届满。"]
+    late = count(at("2026-09-30 19:00"), SAME_DAY, china(), cutoff=Cutoff.OFFICE, same_day=True).steps
+    assert late[1].text.zh == "2026-09-30（周三）已下班，次日届满。"
+    assert late[2].text.zh.endswith("顺延至 2026-10-08（周四）。")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import time
+from datetime import time, timedelta
 
 import pytest
 
+from policies.duration import SAME_DAY, parse_duration
 from policies.explain import (
     count_sentences,
     ladder_sentences,
+    length_text,
     obligation_sentences,
     plan_sentences,
     reason_sentence,
@@ -147,6 +149,15 @@ def test_ladder_says_under_which_conditions_a_step_speaks() -> None:
     assert sentence.en.endswith(
         "handler, when hand-backs ≥ 2; light ≠ red or orange, unless acted = yes; not (working days left ≥ 1, ≤ 3)."
     )
+
+
+def test_a_limit_of_the_same_day_says_so() -> None:
+    """`当日` instead of a figure, in the count and in what differs."""
+    urgent = limit(within=SAME_DAY)
+    assert length_text(urgent) == Text("当日", "same day")
+    assert length_text(replace(urgent, or_within=(parse_duration("4 小时"),))).zh == "当日、4 小时（以先届满的为准）"
+    [found] = counted(case(), NOW, policy(urgent)).obligations
+    assert found.legal_due_at == at("2026-09-17 00:00") - timedelta(microseconds=1)
 
 
 def test_the_office_s_own_names_of_lights_are_shown() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from policies.duration import (
     ANCHOR_WORDS,
+    SAME_DAY,
     Duration,
     DurationError,
     Moment,
@@ -183,6 +184,9 @@ def test_half_a_sentence_is_no_length(text: str) -> None:
     ("written", "field", "value"),
     [
         ({"within": "15 日内"}, "within", length(15, DAYS)),
+        ({"within": "当日"}, "within", SAME_DAY),
+        ({"within": "within same day"}, "within", SAME_DAY),
+        ({"within": {"earlier_of": ["4 小时", "当天内"]}}, "or_within", (SAME_DAY,)),
         ({"within": {"earlier_of": ["7 日", "5 工作日", "within 2 月"]}}, "within", length(7, DAYS)),
         (
             {"within": {"earlier_of": ["7 日", "5 工作日", "within 2 月"]}},

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.duration import parse_duration
+from policies.duration import SAME_DAY, parse_duration
 from policies.model import DigestRule, History, Light, Plan, QuietHours, Step, Why
 from policies.quiet import hold_until, is_hour_class
 from support.invented_office import CHINA, SHANGHAI, at, case, decide, limit, obligation, policy, step, with_steps
@@ -68,6 +68,8 @@ def test_hours_wait_for_nobody() -> None:
     assert is_hour_class(limit(within=parse_duration("24 小时")))
     assert is_hour_class(limit(within=parse_duration("5 工作日"), or_within=(parse_duration("48 小时"),)))
     assert not is_hour_class(limit(within=parse_duration("4 工作小时")))
+    assert is_hour_class(limit(within=SAME_DAY))
+    assert not is_hour_class(limit(within=SAME_DAY, set_by=("limit_at",)))
     assert not is_hour_class(limit())
 
 
