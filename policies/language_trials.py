@@ -153,7 +153,7 @@ class TrialPart(Part):
     @model_validator(mode="after")
     def _in_time(self, info: ValidationInfo) -> TrialPart:
         names = names_in(info)
-        refuse_at([*_out_of_time(self, names), *_unknown_persons(self, names)])
+        refuse_at([*_that_cannot_fail(self), *_out_of_time(self, names), *_unknown_persons(self, names)])
         return self
 
     def value(self, index: int, policy: str, names: Names) -> Trial:
@@ -170,6 +170,15 @@ class TrialPart(Part):
             silent=self.expect == [],
             index=index,
         )
+
+
+def _that_cannot_fail(trial: TrialPart) -> Iterator[Misplaced]:
+    if not trial.due and trial.expect is None:
+        text = Text(
+            "due 和 expect 至少写一项，否则什么都不比较，永远通过",
+            "write due or expect: otherwise nothing is compared and it always passes",
+        )
+        yield ("expect",), Mistake(text)
 
 
 _DISORDER = Text("应按时间先后写，这一项早于前一项", "must be in order of time; this is before the one above")

@@ -38,7 +38,7 @@ SMALL: dict[str, Any] = {
     },
 }
 CASE = {"unit": "乙科", "handler": "承办人甲", "kind": "求决", "arrived_at": "2026-09-16 10:00"}
-WHOLE = {"name": "节后到期", "case": CASE, "until": "2026-10-20"}
+WHOLE = {"name": "节后到期", "case": CASE, "until": "2026-10-20", "due": {"notify": "2026-10-08"}}
 KNOWN = KnownNames(
     milestones={"arrived_at", "accepted_at", "notified_at", "finished_at", "limit_at", "replied_at", "hearing_at"},
     fields={"kind", "level", "seen_at"},
@@ -229,6 +229,7 @@ def test_a_field_may_end_like_a_milestone() -> None:
         ({"case": {**CASE, "accepted_at": 20260916}}, "case.accepted_at", "实为 20260916"),
         ({"case": {**CASE, "accepted_at": "0001-01-01"}}, "case.accepted_at", "年份应在"),
         ({"case": {"kind": "求决"}}, "case", "至少要有一个节点时间"),
+        ({"due": {}}, "expect", "什么都不比较"),
         ({"until": "2026-09-01"}, "until", "应晚于"),
         ({"changes": [{"at": "2026-09-01", "level": 1}]}, "changes.0.at", "否则看不到"),
         ({"expect": [{"at": "2026-12-01", "step": "due-3wd"}]}, "expect.0.at", "否则看不到"),
