@@ -46,9 +46,24 @@ def write_csv(file: TextIO, lines: Iterable[Line], names: Names) -> int:
     return rows
 
 
+_FORMULAS = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+)  # wide ones too: Chinese spreadsheets read them
+
+
 def _harmless(cell: str) -> str:
     """A cell that a spreadsheet would take for a formula is marked as text."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    return f"'{cell}" if cell.startswith(_FORMULAS) else cell
 
 
 def write_calendar(file: TextIO, lines: Iterable[Line], names: Names, now: datetime) -> int:
