@@ -25,7 +25,7 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://.*")
 class AppriseSettings(BaseModel):
     """`type: apprise`. `url` is Apprise's own form of a service's address; `{to}` in it is the person's address."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     url: SecretStr
     kind: str = Field(default="apprise", pattern=r"^[a-z][a-z0-9_]*$")

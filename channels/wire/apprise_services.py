@@ -68,5 +68,5 @@ class AppriseServices:
         if not added:
             raise PermanentFailure("bad_url", "Apprise knows no such service", whole_channel=True)
         for service in one:
-            service.service_retry = 0  # whether to try again is decided by the sender
+            service.retry = 0  # whether to try again is decided by the sender
         return one

@@ -19,7 +19,7 @@ from channels.base import (
     TemporaryFailure,
 )
 from channels.wire.aliyun_sms import AliyunSms
-from support.channel_stages import CHINESE, WORKPLACE_STAGES, Stage, opened
+from support.channel_stages import AT, CHINESE, WORKPLACE_STAGES, Stage, opened
 from support.cloud_sms_servers import (
     KEY_ID,
     AliyunServer,
