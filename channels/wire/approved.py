@@ -6,6 +6,7 @@ say which template stands for which word after `say:`; `*` stands for every word
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -42,9 +43,11 @@ def _checked(name: str | int, value: str) -> str:
     wrong = [found for found in names_in(value) if found not in FILLED]
     if wrong:
         known = ", ".join(FILLED)
+        meant = get_close_matches(wrong[0], FILLED, 1)
+        zh, en = (f"，是不是想写 {{{meant[0]}}}？", f"; did you mean {{{meant[0]}}}?") if meant else ("", "")
         raise ValueError(
-            f"变量 {name} 里没有占位符 {{{wrong[0]}}}；可用：{known} / "
-            f"variable {name} has no placeholder {{{wrong[0]}}}; known: {known}"
+            f"变量 {name} 里没有占位符 {{{wrong[0]}}}{zh}（可用：{known}） / "
+            f"variable {name} has no placeholder {{{wrong[0]}}}{en} (known: {known})"
         )
     return value
 

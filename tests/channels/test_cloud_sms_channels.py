@@ -536,7 +536,10 @@ def variables(name: str, text: str, **more: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("templates", "complaint"),
     [
-        (lambda name: variables(name, "{param.dedline}"), r"没有占位符 \{param\.dedline\}.*param\.deadline"),
+        (
+            lambda name: variables(name, "{param.dedline}"),
+            r"没有占位符 \{param\.dedline\}，是不是想写 \{param\.deadline\}？",
+        ),
         (lambda name: variables(name, "{txt}"), r"no placeholder \{txt\}"),
         (lambda name: variables(name, "{text}", state="waiting"), "nothing could be sent"),
         (lambda name: variables(name, "{text}", state="yes"), "approved"),
