@@ -194,6 +194,8 @@ class Engine:
             late = breaches_of(policy, limit, stored.obligation, plan, case.case, first, then)
         except Exception as error:  # noqa: BLE001 - one poisonous row must not stop the others; it is shown and retried
             problem = f"{type(error).__name__}: {error}"
+            version = self.rules.policies_for(stored.obligation.policy_version).version
+            self.rules.faults.note(version, stored.obligation.case_key)
             _log_postponed(stored, problem)
             return postponed(stored, problem, now)
         return decided(stored, plan, now, as_of=case.read_at if away else None, breaches=late)

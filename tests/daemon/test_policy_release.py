@@ -314,6 +314,23 @@ async def test_a_version_under_which_cases_fail_is_taken_back(world: Running) ->
     assert due(world, "XF-0") == FIFTEEN
 
 
+async def test_a_version_under_which_nothing_can_be_decided_is_taken_back(world: Running) -> None:
+    """Counted well and then more than three cases that cannot be decided: the version before decides them."""
+    before = world.node.version
+    thirty_days(world)
+    await world.reload()
+    for number in range(5):
+        another_case(world, f"XF-{number}")
+    await world.node.full_sync()
+    sound = world.node._engine.intake.rules
+    world.node._engine.intake.rules = dataclasses.replace(sound, calendars={})
+    await world.node.tick()
+    world.node._engine.intake.rules = sound
+    await world.node.follow()
+    assert world.node.version == before
+    assert due(world, "XF-0") == FIFTEEN
+
+
 async def test_a_withdrawn_version_does_not_come_back_by_a_reload(world: Running) -> None:
     """Withdrawn by hand, it stays so although the files still say it."""
     before = world.node.version
