@@ -2,7 +2,8 @@
 
 Who is looked for, in this order, until somebody holds the post, is in office, may hear of the case and has an address:
 
-1. the one who was asked for: the first handler and the handler are persons, every other role is a post;
+1. the one who was asked for: the first handler and the handler are persons, and so is whoever the case names for a
+   role (包案领导); every other role is a post;
 2. the higher posts of the same unit, in the order of the policy's `chain`;
 3. the same post and the higher ones at the unit above, and so on to the top (of one leg: see `policies.ways`);
 4. the administrators, one after the other.
@@ -104,7 +105,7 @@ def resolve_all(
     """
     question = Question(role, policy, case, first_handler, directory, now, kinds, unit)
     legs = legs_of(role, policy)
-    if split_leg(role)[0] in ON_NO_LEG:
+    if split_leg(role)[0] in {*ON_NO_LEG, *policy.named}:
         legs = legs[:1]
     found: dict[str | None, Resolution] = {}
     for one in (_on_leg(question, leg) for leg in legs):

@@ -72,6 +72,7 @@ WORDS: dict[str, Text] = {
     "legs": Text("上级线", "legs"),
     "lights": Text("灯色", "lights"),
     "may_wake": Text("免打扰时段仍发的依据", "basis for passing quiet hours"),
+    "named": Text("由案件写明的角色", "roles the case names"),
     "or_within": Text("或期限", "or within"),
     "orange": Text("橙灯", "orange"),
     "otherwise": Text("未签收转告", "otherwise told"),

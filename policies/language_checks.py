@@ -38,6 +38,9 @@ def names_of(tree: object, known: KnownNames) -> Names:
         chain=tuple(role for role in chain if isinstance(role, str)),
         persons=frozenset(str(person) for person in items(_at(tree, "restricted", "recipients"))),
         appointed=frozenset(_appointed(tree)),
+        named={
+            role: field for role in _keys(_at(tree, "roles")) if (field := _text(_at(tree, "roles", role, "field")))
+        },
     )
 
 

@@ -14,7 +14,10 @@ from policies.language_limits import LimitPart
 from policies.language_trials import TrialPart
 from policies.language_words import (
     LIGHTS,
+    MAPPING,
     ROLES,
+    TEXT,
+    WRITTEN,
     CalendarName,
     FieldName,
     KnownNames,
@@ -119,6 +122,19 @@ class DigestPart(Part):
         return DigestRule(tuple(light for light in LIGHTS if light in self.lights), self.at_least)
 
 
+class RolePart(Part):
+    """由案件写明是谁的角色，如包案领导 / a role whose holder the case itself names."""
+
+    title: Sentence = Field(description="名称 / what people call it", examples=["包案领导"])
+    field: FieldName = Field(
+        description="案件的哪个字段写着是谁（人员编号）/ the case field with the key of the official",
+        examples=["case_leader"],
+    )
+
+
+_RoleWritten = Annotated[Annotated[Sentence, TEXT] | Annotated[RolePart, MAPPING], WRITTEN]
+
+
 class PolicyFile(Part):
     """督办策略 / a supervision policy: which cases, which limits, which ladders."""
 
@@ -128,8 +144,10 @@ class PolicyFile(Part):
     first_handler: FirstHandlerPart = Field(
         default={}, validate_default=True, description="首办责任人 / the first handler"
     )
-    roles: dict[Name, Sentence] = Field(
-        default={}, description="本单位自己的角色：名称 / roles of your own", examples=[{"chief": "热线办主任"}]
+    roles: dict[Name, _RoleWritten] = Field(
+        default={},
+        description="本单位自己的角色：名称；由案件写明是谁的写 {title: 包案领导, field: 案件字段} / roles of your own",
+        examples=[{"chief": "热线办主任"}, {"case_leader": {"title": "包案领导", "field": "case_leader"}}],
     )
     chain: Words[Role] = Field(
         default=list(CHAIN), description="上级链，由低到高 / the chain of command upwards", examples=[list(CHAIN)]
@@ -179,7 +197,8 @@ class PolicyFile(Part):
             chain=chain,
             via=Via(known.kinds) if self.via is None else via_of(self.via),
             calendar=self.calendar,
-            roles={**ROLES, **self.roles},
+            roles={**ROLES, **{name: _title(role) for name, role in self.roles.items()}},
+            named={name: role.field for name, role in self.roles.items() if isinstance(role, RolePart)},
             legs=tuple(self.legs),
             place=self.place,
             release_above=_released_above(self.release_above, chain),
@@ -188,6 +207,10 @@ class PolicyFile(Part):
             digest=None if self.digest is None else self.digest.value(),
             dark=self.dark,
         )
+
+
+def _title(role: RolePart | str) -> str:
+    return role.title if isinstance(role, RolePart) else role
 
 
 def _released_above(written: str | None, chain: tuple[str, ...]) -> str | None:

@@ -211,7 +211,9 @@ def _unknown_persons(trial: TrialPart, names: Names) -> Iterator[Misplaced]:
     """A message goes to a role or to somebody the trial names."""
     known = {*names.roles, *names.persons, ADMINISTRATOR}
     for part in (trial.case, *(trial.changes or [])):
-        known |= {person for person in (part.handler, *(move.to_official for move in part.transfers)) if person}
+        leaders = (str(part.others().get(field, "")) for field in names.named.values())
+        moved = (move.to_official for move in part.transfers)
+        known |= {person for person in (part.handler, *leaders, *moved) if person}
     for index, one in enumerate(trial.expect or []):
         role = (one.to or ADMINISTRATOR).partition("·")[0].partition("@")[0]
         if one.to not in known and role not in known:

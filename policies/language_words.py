@@ -80,7 +80,8 @@ class Names:
 
     `limits` says of each limit whether it is enabled; `steps` which step ids follow a limit, None if its ladder has
     mistakes of its own. `chain` is empty if it cannot be read. `persons` are the officials it names by key.
-    `appointed` are the milestones it reads as limits that somebody set.
+    `appointed` are the milestones it reads as limits that somebody set, `named` the roles whose holder a case
+    names, each with the field.
     """
 
     known: KnownNames
@@ -91,6 +92,7 @@ class Names:
     chain: tuple[str, ...] = ()
     persons: frozenset[str] = frozenset()
     appointed: frozenset[str] = frozenset()
+    named: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def names_in(info: ValidationInfo) -> Names:
@@ -260,7 +262,7 @@ def _recipient(word: str, info: ValidationInfo) -> str:
         )
         found = shown(leg)
         raise Mistake(Text(f"{expected.zh}，实为{found.zh}", f"{expected.en}, found {found.en}"), suggestion(leg, LEGS))
-    if role in PERSONAL_ROLES:
+    if role in PERSONAL_ROLES or role in names_in(info).named:
         raise Mistake(
             Text(
                 f"“{role}”是案件上登记的人，不分条线和属地，应写“{role}”",

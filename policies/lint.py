@@ -287,7 +287,7 @@ def _vacant_roles(policy: Policy, people: Directory | None) -> Iterator[Problem]
     told: set[str] = set()
     for path, role in _roles_of(policy):
         plain = role.partition("@")[0]
-        if plain in PERSONAL or plain in held or plain in told or plain == "administrator":
+        if plain in PERSONAL or plain in policy.named or plain in held or plain in told or plain == "administrator":
             continue
         told.add(plain)
         name = policy.roles.get(plain, role_title(plain).zh)

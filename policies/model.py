@@ -430,6 +430,7 @@ class DigestRule:
 class Policy:
     """One supervision policy (督办策略): which cases, which limits, which ladders; `roles` are the titles of roles.
 
+    `named` are the roles whose holder the case itself names (包案领导), each with the field that holds his key.
     `legs` are the ways up the chain goes (`functional`, `territorial`, or both); the territorial one begins at the unit
     whose area is the case's field `place`. Whoever stands above the role `release_above` in `chain`, or in a unit above
     the one where that role was found, gets a message only once a human released it; None: no release is needed.
@@ -446,6 +447,7 @@ class Policy:
     via: Via = Via(("sms", "email"))
     calendar: str = ""
     roles: Mapping[str, str] = field(default_factory=dict[str, str])
+    named: Mapping[str, str] = field(default_factory=dict[str, str])
     legs: tuple[str, ...] = ("functional",)
     place: str = "place"
     release_above: str | None = "principal"

@@ -186,6 +186,7 @@ class _Look:
             case.handler,
             (first.unit, first.official) if first else None,
             case.fields.get(one.policy.place),
+            tuple(case.fields.get(field) for field in one.policy.named.values()),
             case.recused,
         )
         if alike not in self._seats:
@@ -194,7 +195,7 @@ class _Look:
 
     def _walk(self, role: str, one: Exposed) -> Iterator[tuple[Seat, bool]]:
         name, bound = split_leg(role)
-        personal = name in {*PERSONAL, ADMINISTRATOR}
+        personal = name in {*PERSONAL, ADMINISTRATOR, *one.policy.named}
         for leg in legs_of(role, one.policy)[:1] if personal else legs_of(role, one.policy):
             asked = name if personal or (bound is None and leg == legs_of(role, one.policy)[0]) else f"{name}@{leg}"
             seats = [

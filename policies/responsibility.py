@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from policies.holding import holder_at, holdings
 from policies.model import Why
+from policies.seats import named_by
 from policies.text import Text
 from policies.ways import FUNCTIONAL, way_of
 
@@ -103,12 +104,19 @@ def who(case: Case, first_handler: FirstHandler | None, directory: Directory, po
 def leaders_over(
     unit: str | None, case: Case, directory: Directory, policy: Policy, at: datetime
 ) -> tuple[Bearer, ...]:
-    """Who held the posts of the policy's chain above that unit at that instant, the nearest of each post."""
+    """Who held the posts of the policy's chain above that unit at that instant, the nearest of each post.
+
+    Where the case itself names the leader (包案领导), it is he and no post.
+    """
     legs = dict.fromkeys((FUNCTIONAL, *policy.legs))
     ways = [way_of(leg, policy, case, unit, directory, at).units for leg in legs]
     found: dict[tuple[str, str], Bearer] = {}
     for way in ways:
         for role in policy.chain:
+            person = named_by(role, policy, case)
+            if person is not None:
+                found.setdefault((role, person), _named_leader(role, person, directory))
+                continue
             post = None if role in _PERSONS else _nearest(role, way, directory, at)
             if post is not None:
                 found.setdefault((role, post.official), _leader(post))
@@ -228,6 +236,12 @@ def _leader(post: Post) -> Bearer:
         "in office then; answers as a leader (首办责任制实施办法, art. 3)",
     )
     return Bearer(Part.LEADER, post.unit, post.official, text, role=post.role, since=post.from_at)
+
+
+def _named_leader(role: str, person: str, directory: Directory) -> Bearer:
+    text = Text("案件写明的领导，负领导责任", "the leader the case names; answers as a leader")
+    official = directory.officials.get(person)
+    return Bearer(Part.LEADER, official.unit if official else None, person, text, role=role)
 
 
 # --- the chain, as it was ----------------------------------------------------------------------------------------

@@ -55,13 +55,21 @@ def role_title(role: str) -> Text:
 class Seat:
     """A place where somebody could sit: the role, the unit, and who sits there (None: nobody).
 
-    `beyond` marks the seats of units above the one where the policy's `release_above` was found.
+    `beyond` marks the seats of units above the one where the policy's `release_above` was found, `named` the seat of
+    somebody the case itself names.
     """
 
     role: str
     unit: str | None
     person: str | None
     beyond: bool = False
+    named: bool = False
+
+
+def named_by(role: str, policy: Policy, case: Case) -> str | None:
+    """Whom the case names for that role (包案领导); None if it names nobody, or the role is a post."""
+    value = case.fields.get(policy.named.get(role, ""))
+    return str(value).strip() or None if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 @dataclass(slots=True)
@@ -100,17 +108,19 @@ class Taken:
 
 def way_for(question: Question, leg: str) -> Way:
     """The units to go up; after a person it is always the functional way: the duty stays with his unit."""
-    leg = leg if question.name not in PERSONAL else ""
+    leg = leg if question.name not in PERSONAL and question.name not in question.policy.named else ""
     return way_of(leg, question.policy, question.case, question.start, question.directory, question.now)
 
 
 def seats_on(question: Question, way: Way) -> Iterator[Seat]:
-    """The person meant, the posts along the way, the administrators."""
+    """The person meant, the posts along the way (with whom the case names for one of them), the administrators."""
     name, case, first = question.name, question.case, question.first_handler
     if name == FIRST_HANDLER:
         yield Seat(name, question.start, first.official if first else case.handler)
     elif name == HANDLER:
         yield Seat(name, question.start, case.handler if question.start == case.unit else None)
+    elif name in question.policy.named:
+        yield Seat(name, question.start, named_by(name, question.policy, case), named=True)
     if name != ADMINISTRATOR:
         yield from _post_seats(_roles_from(name, question.policy), way.units, question)
     for administrator in question.directory.administrators:
@@ -138,9 +148,9 @@ def sits(person: str, seat: Seat, question: Question) -> bool:
 
 def _roles_from(name: str, policy: Policy) -> tuple[str, ...]:
     posts = tuple(role for role in policy.chain if role not in PERSONAL)
-    if name in PERSONAL:
-        return posts
-    return posts[posts.index(name) :] if name in posts else (name,)
+    if name in posts:
+        return posts[posts.index(name) :]
+    return posts if name in PERSONAL or name in policy.named else (name,)
 
 
 def _post_seats(roles: tuple[str, ...], units: tuple[str, ...], question: Question) -> Iterator[Seat]:
@@ -149,6 +159,8 @@ def _post_seats(roles: tuple[str, ...], units: tuple[str, ...], question: Questi
     beyond = False
     for place in units:
         for role in roles:
+            if place == units[0] and role != question.name:
+                yield from _named_seat(role, place, question)
             there = posts.get((place, role), ())
             held = [post for post in there if _valid(post, question.now)]
             if there and not held:
@@ -156,6 +168,13 @@ def _post_seats(roles: tuple[str, ...], units: tuple[str, ...], question: Questi
             for post in held:
                 yield Seat(role, place, post.official, beyond)
         beyond = beyond or (leader is not None and (place, leader) in posts)
+
+
+def _named_seat(role: str, unit: str, question: Question) -> Iterator[Seat]:
+    """Whoever the case names for a role of the chain stands on the way up of its own unit."""
+    person = named_by(role, question.policy, question.case)
+    if person is not None:
+        yield Seat(role, unit, person, named=True)
 
 
 def _valid(post: Post, now: datetime) -> bool:
@@ -173,7 +192,8 @@ def is_away(person: str, question: Question) -> bool:
 def taken_by(seat: Seat, question: Question) -> Taken:
     """Who takes a message for that seat: the one who sits there or stands in for him, if he may and can."""
     if seat.person is None:
-        return Taken(None, (vacant(seat.role, seat.unit, question.now),))
+        reason = _not_named(seat.role, question) if seat.named else vacant(seat.role, seat.unit, question.now)
+        return Taken(None, (reason,))
     if seat.person in question.case.recused:
         return Taken(None, (_recused(seat.role, seat.person, question.now),), silent=True)
     acting = stand_in(seat.person, question.directory, question.now)
@@ -215,6 +235,13 @@ def vacant(role: str, unit: str | None, now: datetime) -> Reason:
     zh = f"单位 {unit or '（未登记）'} 的{title.zh}空缺，转报上一级。"
     en = f"Nobody is {title.en} of unit {unit or '(not recorded)'}: the next one up is told."
     return Reason(Why.VACANT, Text(zh, en), at=now)
+
+
+def _not_named(role: str, question: Question) -> Reason:
+    """That the case names nobody for a role whose holder it should name."""
+    title = question.policy.roles.get(role, role)
+    zh, en = f"案件没有写明{title}，转报上一级。", f"The case names no {role}: the next one up is told."
+    return Reason(Why.VACANT, Text(zh, en), at=question.now)
 
 
 def _recused(role: str, person: str, now: datetime) -> Reason:

@@ -16,7 +16,7 @@ from policies.foresight import foresee
 from policies.instances import FIRST, instance_named
 from policies.model import Case, Directory, OfficeUnit, Official, PolicySet, Post
 from policies.obligations import calendar_for
-from policies.seats import PERSONAL, role_title
+from policies.seats import PERSONAL, named_by, role_title
 from policies.text import Text
 from policies.wording import instant_of
 
@@ -110,7 +110,8 @@ def invented_office(
     posts = tuple(Post(unit, role, f"{role}·{unit}") for unit in units for role in roles)
     people = {post.official: Official(post.official, post.official, post.unit, addresses) for post in posts}
     for case in cases:
-        named = (case.handler, *(move.to_official for move in case.transfers), *policy.restricted.recipients)
+        leaders = (named_by(role, policy, case) for role in policy.named)
+        named = (case.handler, *leaders, *(move.to_official for move in case.transfers), *policy.restricted.recipients)
         people |= {key: Official(key, key, case.unit, addresses) for key in named if key and key not in people}
     people[ADMINISTRATOR] = Official(ADMINISTRATOR, ADMINISTRATOR, None, addresses)
     return Directory(people, units, posts, (ADMINISTRATOR,))
@@ -133,7 +134,7 @@ def _roles(policy: Policy) -> tuple[str, ...]:
     for step in steps:
         said += [*step.to, *step.cc, *(step.acknowledge.otherwise if step.acknowledge else ())]
     plain = (role.partition("@")[0] for role in said)
-    return tuple(dict.fromkeys(role for role in plain if role not in PERSONAL and role != ADMINISTRATOR))
+    return tuple(dict.fromkeys(role for role in plain if role not in {*PERSONAL, *policy.named, ADMINISTRATOR}))
 
 
 # --- what came of it ------------------------------------------------------------------------------------------
