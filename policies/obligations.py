@@ -10,7 +10,7 @@ own: `clocks` (when a limit begins and is met), `pauses`, `extensions`, `ends` (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from policies.clocks import Clock, clock_of, closed_without, met_at
 from policies.conditions import all_hold
@@ -19,7 +19,7 @@ from policies.ends import Running, disagreement, legal_end, platform_end, stoppe
 from policies.extensions import effective_extension
 from policies.facts import finding, first_there
 from policies.holders import clocks_of_holders, future_movements, handed_over
-from policies.linked import LinkedStart, handed_on, in_order, is_link
+from policies.linked import LinkedStart, Ran, goes_on, handed_on, in_order, is_link, with_kept
 from policies.model import Obligation, ObligationState
 from policies.pauses import standstill
 from policies.revision import FIRST_VERSION
@@ -83,12 +83,18 @@ def obligations_of(
         results, told = _of_policy(asked)
         found.extend(results)
         findings.extend(told)
-    return Counted(tuple([one for one, _ in found]), tuple(findings), tuple([count for _, count in found]))
+    return Counted(tuple([one.obligation for one in found]), tuple(findings), tuple([one.counted for one in found]))
 
 
 # --- one policy -------------------------------------------------------------------------------------------------
 
-_Result = tuple[Obligation, Count]
+
+class _Result(NamedTuple):
+    """An obligation, how it was counted, and when its holder handed the case on."""
+
+    obligation: Obligation
+    counted: Count
+    over_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +110,15 @@ class _OfPolicy:
     before: Sequence[Obligation]
     words: bool
 
-    def limit(self, limit: Limit, linked: Mapping[str, LinkedStart]) -> _OfLimit:
-        """The same of one of its limits; `linked` are the ends of those it may follow."""
+    def limit(self, limit: Limit, linked: Mapping[str, LinkedStart], clocks: Mapping[str, Sequence[Ran]]) -> _OfLimit:
+        """The same of one of its limits; `linked` are the ends of those it may follow, and `clocks` theirs."""
         policy, before = self.policy, self.before
         known = [one for one in before if one.limit == limit.id and one.policy == policy.id] if before else before
         calendar = calendar_for(policy, limit, self.calendars, self.default_calendar)
         place = f"{policy.id}/{limit.id}"
+        if known:
+            before = [one for one in self.before if one.policy == policy.id]
+            linked = with_kept(limit, linked, clocks, before, self.now)
         return _OfLimit(self.version, policy, limit, self.case, calendar, self.now, place, linked, known, self.words)
 
 
@@ -117,15 +126,17 @@ def _of_policy(asked: _OfPolicy) -> tuple[list[_Result], list[Reason]]:
     """All limits of the policy: each is counted after those it follows, and told in the policy's own order."""
     policy, case, order = asked.policy, asked.case, in_order(asked.policy)
     linked: dict[str, LinkedStart] = {}
+    clocks: dict[str, list[Ran]] = {}
     results: dict[str, list[_Result]] = {}
     findings: list[Reason] = []
     for limit in order.limits:
         if not all_hold(limit.applies_to, case):
             continue
-        results[limit.id], told = _of_limit(asked.limit(limit, linked))
+        results[limit.id], told = _of_limit(asked.limit(limit, linked, clocks))
         findings.extend(told)
         if limit.id in order.followed:
-            linked.update(handed_on(limit, [one for one, _ in results[limit.id]]))
+            clocks[limit.id] = [Ran(one.obligation, one.over_at) for one in results[limit.id]]
+            linked.update(handed_on(limit, clocks[limit.id]))
     findings.extend(_circular(policy, order, case, asked.now))
     return [one for limit in policy.limits for one in results.get(limit.id, ())], findings
 
@@ -180,7 +191,9 @@ def _clocks(asked: _OfLimit) -> tuple[Sequence[Clock], list[Reason]]:
         findings = future_movements(case, asked.place, asked.now)
         return clocks, findings if clocks else [*findings, *_missing_start(asked)]
     clock = clock_of(limit, case, asked.linked)
-    return ((), _missing_start(asked)) if clock is None else ((clock,), [])
+    if clock is None:
+        return (), _missing_start(asked)
+    return (clock,), goes_on(limit, clock.start_at, asked.linked, asked.place, asked.calendar)
 
 
 def _uncountable(asked: _OfLimit, error: CountError | OverflowError) -> Reason:
@@ -226,7 +239,11 @@ def _once(asked: _OfLimit, clock: Clock, terms: _Terms) -> tuple[list[_Result], 
         counted = legal_end(asked.limit, stopped, terms.extension, asked.calendar)
         state, done_at, more = _stands(asked, clock, terms, counted)
     one = _obligation(asked, clock, terms, counted, state, clock.instance, clock.start_at, platform, done_at)
-    return [(one, counted)], [*doubts, *more, *disagreement(asked.limit, one, asked.place, asked.calendar, asked.now)]
+    return [_Result(one, counted, _over_at(clock))], [
+        *doubts,
+        *more,
+        *disagreement(asked.limit, one, asked.place, asked.calendar, asked.now),
+    ]
 
 
 def _over_at(clock: Clock) -> datetime | None:
@@ -274,8 +291,8 @@ def _again(asked: _OfLimit, clock: Clock, terms: _Terms, rule: Recurrence) -> tu
         result = _obligation(
             asked, clock, terms, one.count, state, instance, one.begins_at, bound, one.done_at, one.next_at
         )
-        found.append((result, one.count))
-    findings.extend(disagreement(limit, found[0][0], place, asked.calendar, now))
+        found.append(_Result(result, one.count, _over_at(clock)))
+    findings.extend(disagreement(limit, found[0].obligation, place, asked.calendar, now))
     return found, findings
 
 

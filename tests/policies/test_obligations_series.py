@@ -12,6 +12,7 @@ from policies.duration import parse_duration
 from policies.model import (
     Bound,
     Case,
+    Condition,
     Extension,
     ExtensionRule,
     Limit,
@@ -222,6 +223,66 @@ def test_limit_linked_to_clocks_of_holders_follows_the_present_one() -> None:
     *clocks, check = seen(moved, "2026-09-20 10:00", *rules)
     assert [one.instance for one in clocks] == ["", "2"]
     assert check.start_at == clocks[1].legal_due_at
+
+
+SIXTY = finish(start=("notify.done",), platform_due=())
+PER_HOLDER = limit(per_holder=True, platform_due=())
+TO_C = Transfer(1, at("2026-09-25 10:00"), "C", from_unit="B")
+
+
+def held(**milestones: str) -> Case:
+    """A case B has; with `TO_C` it has gone on to C."""
+    return case(milestones={"arrived_at": at("2026-09-16 10:00"), **{k: at(v) for k, v in milestones.items()}})
+
+
+def test_change_of_hands_changes_nothing_in_the_sixty_days() -> None:
+    """§2.3: they run from the first acceptance; C's own acceptance, or none, moves neither start nor end."""
+    rules, accepted = (PER_HOLDER, SIXTY), "2026-09-18 10:00"
+    before = seen(held(notified_at=accepted), "2026-09-20 10:00", *rules)
+    with_c = replace(held(notified_at=accepted), unit="C", transfers=(TO_C,))
+    again = replace(held(notified_at="2026-09-29 10:00"), unit="C", transfers=(TO_C,))
+    blotted_out = replace(held(), unit="C", transfers=(TO_C,))
+    for the_case in (with_c, again, blotted_out):
+        known: Any = before
+        for _ in range(2):  # the answer stays, whatever is read again
+            *clocks, sixty = known = seen(the_case, "2026-09-30 10:00", *rules, before=known)
+            assert [one.instance for one in clocks] == ["", "2"]
+            assert (sixty.start_at, sixty.legal_due_at) == (at(accepted), before[-1].legal_due_at)
+
+
+def test_acceptance_taken_back_by_the_one_who_has_the_case_is_believed() -> None:
+    """A correction is no change of hands: the sixty days wait for the true acceptance."""
+    before = seen(held(notified_at="2026-09-18 10:00"), "2026-09-20 10:00", PER_HOLDER, SIXTY)
+    assert [one.limit for one in seen(held(), "2026-09-21 10:00", PER_HOLDER, SIXTY, before=before)] == ["notify"]
+
+
+def test_start_that_was_due_stays_when_the_case_is_handed_on_afterwards() -> None:
+    """What began where B was due goes on from there, also if the hand-over is written down late."""
+    rules, now = (PER_HOLDER, replace(DUE_FIRST, start=("notify.due",))), "2026-10-10 10:00"
+    before = seen(held(), now, *rules)
+    for moment in ("2026-10-09 09:00", "2026-09-25 10:00"):
+        moved = replace(held(), unit="C", transfers=(replace(TO_C, at=at(moment)),))
+        *_, check = seen(moved, now, *rules, before=before)
+        assert check.start_at == before[0].legal_due_at == end_of("2026-10-08")
+
+
+def test_follower_keeps_its_start_when_the_other_limit_stops_applying() -> None:
+    """Neither lost nor begun anew from a fallback; a supervisor is told. One not known before does not begin."""
+    rules = (
+        limit(applies_to=(Condition("kind", ("求决",)),), platform_due=()),
+        replace(SIXTY, start=("notify.done", "arrived_at")),
+    )
+    asked = replace(held(notified_at="2026-09-18 10:00"), fields={"kind": "求决"})
+    before = seen(asked, "2026-09-20 10:00", *rules)
+    other = replace(asked, fields={"kind": "检举"})
+    found = looked(other, "2026-09-21 10:00", *rules, before=before)
+    (sixty,) = found.obligations
+    assert (sixty.start_at, sixty.start_assumed) == (at("2026-09-18 10:00"), False)
+    assert [reason.text.zh for reason in found.findings] == [
+        "“办结”从 notify.done 起算，后者已不适用或已转出，起算时间仍为 2026-09-18 10:00。"
+    ]
+    (fresh,) = looked(other, "2026-09-21 10:00", *rules).obligations
+    assert (fresh.start_at, fresh.start_assumed) == (at("2026-09-16 10:00"), True)
 
 
 # --- several ends -----------------------------------------------------------------------------------------------
