@@ -3,6 +3,8 @@
 A template is looked for in the folder of the ladder, then in `standard/`:
 `<say>.sms.txt`, `<say>.email.txt` (first line the subject, an empty line, the text) and beside it, if wanted,
 `<say>.email.html`.
+Other kinds of address (`wecom`, `dingtalk` …) may have words of their own, `<say>.<kind>.txt`, with or without a
+subject line; else they have those of text messages, and for digests, or where there are none, those of mails.
 For English, both folders are first looked for under `en/`.
 
 RenderError             this one message cannot be written: file, line and reason; the others go on
@@ -144,10 +146,11 @@ class PrivateContent(RenderError):
 
 
 class _Words(NamedTuple):
-    """The compiled templates of one `say` for one kind of channel."""
+    """The compiled templates of one `say` for one kind of channel; `kind` is the one they were written for."""
 
     text: Template
     html: Template | None
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,13 +321,20 @@ class Renderer:
     def _written(self, words: _Words, kind: str, context: Mapping[str, Any], *case_keys: str) -> tuple[str, str, str]:
         """Subject, text and HTML; no identity number and no mobile number in a text message or a subject."""
         text = self._fill(words.text, context)
-        if kind == "sms":
+        if words.kind == "sms":
             text = " ".join(text.split("\n")).strip() + context["marks"]
+            refuse_private(text, *case_keys)
+            return "", text, ""
+        if words.kind != "email" and not text.lstrip().startswith(SUBJECT_WORDS):
+            text = text.strip() + context["marks"]
             refuse_private(text, *case_keys)
             return "", text, ""
         subject, text = self._split(words.text, text)
         subject = context["subject_mark"] + subject
         refuse_private(subject, *case_keys)
+        if kind != "email":  # it goes through a provider, as a text message does
+            refuse_private(text, *case_keys)
+            return subject, text.rstrip(), ""
         return subject, text, self._fill(words.html, context) if words.html else ""
 
     def check(self, policies: PolicySet) -> list[Text]:
@@ -353,13 +363,15 @@ class Renderer:
             several = [(notice, notice.at) for notice in _samples(policy, ladder, DIGEST)]
             for number, marked in ((1, True), (len(several), False)):
                 as_of = SAMPLE_NOTICE.at if marked else None
-                self.digest(several[:number], SAMPLE_OFFICIAL, kind, key=DIGEST, possible_duplicate=marked, as_of=as_of)
+                self.digest(
+                    several[:number], _sample_official(kind), kind, key=DIGEST, possible_duplicate=marked, as_of=as_of
+                )
 
     def _try(self, policy: Policy, ladder: str, say: str, kind: str) -> None:
         for notice in _samples(policy, ladder, say):
             for marked in (False, True):
                 self.render(
-                    notice, SAMPLE_OFFICIAL, kind, possible_duplicate=marked, as_of=notice.at if marked else None
+                    notice, _sample_official(kind), kind, possible_duplicate=marked, as_of=notice.at if marked else None
                 )
 
     def _too_long(self, policy: Policy, ladder: str, say: str, kind: str) -> Iterator[Text]:
@@ -384,10 +396,12 @@ class Renderer:
         folders = [ladder, STANDARD] if ladder != STANDARD else [STANDARD]
         if self._language == "en":
             folders = [f"{ENGLISH}/{folder}" for folder in folders] + folders
-        for folder in folders:
-            text = self._load(f"{folder}/{say}.{kind}.txt")
-            if text is not None:
-                return _Words(text, self._load(f"{folder}/{say}.{kind}.html") if kind == "email" else None)
+        for written in _written_for(kind, say):
+            for folder in folders:
+                text = self._load(f"{folder}/{say}.{written}.txt")
+                if text is not None:
+                    html = self._load(f"{folder}/{say}.{written}.html") if kind == "email" else None
+                    return _Words(text, html, written)
         tried = [f"{folder}/{say}.{kind}.txt" for folder in folders]
         raise RenderError(
             Text(
@@ -577,6 +591,13 @@ class Renderer:
         return f" (as of {at.day} {MONTHS_EN[at.month - 1]} {at:%H:%M})"
 
 
+def _written_for(kind: str, say: str) -> tuple[str, ...]:
+    """The kinds whose words a message over this one may have, best first; a digest wants room for its list."""
+    if kind in ("sms", "email"):
+        return (kind,)
+    return (kind, "email", "sms") if say == DIGEST else (kind, "sms", "email")
+
+
 def _address(official: Official, kind: str) -> str:
     address = official.addresses.get(kind)
     if address is None:
@@ -688,6 +709,11 @@ SAMPLE_NOTICE = Notice(
     why=Why.DUE,
     at=SAMPLE_DUE - timedelta(days=9),
 )
+
+
+def _sample_official(kind: str) -> Official:
+    """The official with an address of that kind."""
+    return replace(SAMPLE_OFFICIAL, addresses={kind: "s1", **SAMPLE_OFFICIAL.addresses})
 
 
 def _sample_facts(title: str, ladder: str, **more: Scalar) -> dict[str, Scalar]:
