@@ -71,7 +71,13 @@ ENTITIES: Mapping[str, Text] = {
     "events": Text("事件", "events"),
     "pool": Text("人员名录", "directory"),
 }
-KINDS: Mapping[str, Text] = {"sms": Text("短信", "SMS"), "email": Text("邮件", "email")}
+KINDS: Mapping[str, Text] = {
+    "sms": Text("短信", "SMS"),
+    "email": Text("邮件", "email"),
+    "wecom": Text("企业微信", "WeCom"),
+    "dingtalk": Text("钉钉", "DingTalk"),
+    "feishu": Text("飞书", "Feishu"),
+}
 
 # How an error begins -> what it means. The first that fits counts, so the longer beginnings come first.
 ERRORS: tuple[tuple[str, Text], ...] = (
@@ -89,7 +95,7 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("render:", Text("消息模板写不出来", "the template does not render")),
     ("gate", Text("数据库暂时读不了", "a database is away")),
     ("bad_number", Text("号码写法不对", "not a number")),
-    ("bad_address", Text("邮箱写法不对", "not a mail address")),
+    ("bad_address", Text("邮箱或账号写法不对", "not a mail address or user id")),
     ("no_smtputf8", Text("邮件服务器不支持中文邮箱", "the relay takes no international mailbox")),
     ("bad_text", Text("内容无法发送", "the text cannot be sent")),
     ("connect_timeout", Text("连接超时", "no connection in time")),
@@ -108,6 +114,15 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("http_5", Text("网关出错", "the gateway has an error")),
     ("http_", Text("网关拒收", "the gateway refused it")),
     ("twilio_", Text("Twilio 拒收", "Twilio refused it")),
+    ("wecom_45009", Text("企业微信调用太频繁", "WeCom was asked too often")),
+    ("wecom_invaliduser", Text("企业微信里没有这个成员", "WeCom has no such member")),
+    ("wecom_", Text("企业微信拒收", "WeCom refused it")),
+    ("dingtalk_invalid_user", Text("钉钉里没有这个人", "DingTalk has no such person")),
+    ("dingtalk_143105", Text("超过钉钉每人每天的条数", "as many as DingTalk lets one person have in a day")),
+    ("dingtalk_", Text("钉钉拒收", "DingTalk refused it")),
+    ("feishu_", Text("飞书拒收", "Feishu refused it")),
+    ("too_many_to_one", Text("一分钟内给同一人或群的太多", "too many to one receiver in a minute")),
+    ("apprise_failed", Text("Apprise 说没办成，可能已发出", "Apprise says no, perhaps sent")),
     ("malformed_answer", Text("看不懂对方的回答", "the answer is not understood")),
     ("not_run", Text("程序中断，可能已发出", "interrupted, perhaps sent")),
     ("crash", Text("程序中断，可能已发出", "interrupted, perhaps sent")),
@@ -131,7 +146,7 @@ AGES = ((172_800, 86_400, "天", "d"), (3_600, 3_600, "小时", "h"), (60, 60, "
 _CODE = re.compile(r"[A-Za-z0-9_:]+")
 _MILESTONE = re.compile(r"\b[a-z]+(?:_[a-z]+)*_at\b")
 _BETWEEN_CHINESE = re.compile(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")  # left over from a code
-_KIND = re.compile(r"\b(?:sms|email)\b")
+_KIND = re.compile(rf"\b(?:{'|'.join(KINDS)})\b")
 _QUOTED_ID = re.compile(r"'([a-z][a-z0-9_]*)'")
 _SUBJECT_KEY = re.compile(r"^([A-Za-z0-9][\w.-]*)(?= 同时是| 没有登记| is | has )", re.ASCII)
 

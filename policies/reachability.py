@@ -336,7 +336,13 @@ def _addresses(official: Official, kinds: Collection[str]) -> Iterator[Shortcomi
         yield Shortcoming(Lack.ONE_ADDRESS, Text(f"没有{zh}", f"no {en}"))
 
 
-KIND_TITLES: Mapping[str, Text] = {"sms": Text("手机号", "mobile"), "email": Text("邮箱", "mailbox")}
+KIND_TITLES: Mapping[str, Text] = {
+    "sms": Text("手机号", "mobile"),
+    "email": Text("邮箱", "mailbox"),
+    "wecom": Text("企业微信账号", "WeCom user id"),
+    "dingtalk": Text("钉钉账号", "DingTalk user id"),
+    "feishu": Text("飞书账号", "Feishu user id"),
+}
 
 
 def _is_plausible(kind: str, address: str) -> bool:

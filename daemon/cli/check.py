@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 OUR_PACKAGES = ("daemon", "channels", "policies")
 OUR_DISTRIBUTION = "duban"
 SHORT_VERSION = 12
-KINDS = {"email": ("邮件", "email"), "sms": ("短信", "SMS")}
+KINDS = {
+    "email": ("邮件", "email"),
+    "sms": ("短信", "SMS"),
+    "wecom": ("企业微信", "WeCom"),
+    "dingtalk": ("钉钉", "DingTalk"),
+    "feishu": ("飞书", "Feishu"),
+}
 
 
 @click.command()

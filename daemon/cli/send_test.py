@@ -81,7 +81,44 @@ _ADVICE: tuple[tuple[str, Text], ...] = (
         ),
     ),
     ("bad_number", Text("号码写法不对：用 11 位手机号或 +86 开头。", "not a number: write 11 digits or +86….")),
-    ("bad_address", Text("邮箱写法不对。", "not a mail address.")),
+    ("bad_address", Text("邮箱或账号写法不对。", "not a mail address, or not the user id of one person.")),
+    (
+        "wecom_60020",
+        Text(
+            "本机地址不在企业微信应用的“企业可信 IP”里。",
+            "our address is not among the trusted IPs of the application.",
+        ),
+    ),
+    (
+        "wecom_81013",
+        Text(
+            "成员不存在，或不在应用的可见范围里：核对 userid。",
+            "no such member, or the application does not see him: check the user id.",
+        ),
+    ),
+    ("wecom_4000", Text("企业微信的 secret 不对：核对 corp_id、secret。", "wrong corp_id or secret.")),
+    (
+        "wecom_",
+        Text(
+            "请按此代码查企业微信的“全局错误码”。",
+            "look the code up at https://developer.work.weixin.qq.com/document/path/90313",
+        ),
+    ),
+    (
+        "dingtalk_invalid_user",
+        Text("钉钉里没有这个人：核对 userid。", "DingTalk has no such person: check the user id."),
+    ),
+    ("dingtalk_310000", Text("机器人加签、关键词或 IP 不符。", "signature, keyword or IP address of the robot.")),
+    ("dingtalk_", Text("请按此代码查钉钉的“全局错误码”。", "look the code up at https://open.dingtalk.com/document/")),
+    (
+        "feishu_230013",
+        Text("此人不在机器人的可用范围里。", "the person may not use the bot: widen its availability."),
+    ),
+    ("feishu_", Text("请按此代码查飞书的“服务端错误码”。", "look the code up at https://open.feishu.cn/document/")),
+    (
+        "apprise_missing",
+        Text("没有安装 Apprise：pip install duban[apprise]。", "Apprise is not installed: pip install duban[apprise]."),
+    ),
     ("http_401", Text("账号或密钥不对：核对 secrets。", "wrong account or key: check secrets.")),
     (
         "http_403",
@@ -135,7 +172,7 @@ class _UsageError(click.UsageError):
 
 @click.command()
 @click.argument("channel")
-@click.option("--to", help="手机号或邮箱 / mobile number or mail address")
+@click.option("--to", help="手机号、邮箱或账号 / mobile number, mail address or user id")
 @click.option("--person", help="人员编号，地址从共享数据库取 / key of a person in the shared database")
 @config_option
 @json_option
@@ -187,7 +224,9 @@ def _address_of(configuration: Configuration, person: str, kind: str) -> str:
         fail(Text(f"共享数据库里没有人员“{person}”。", f"no person “{person}” in the shared database."), EXIT_FOUND)
     address = official.addresses.get(kind) if official else None
     if address is None:
-        word = Text("手机号", "mobile number") if kind == "sms" else Text("邮箱", "mail address")
+        word = {"sms": Text("手机号", "mobile number"), "email": Text("邮箱", "mail address")}.get(
+            kind, Text(f"“{kind}”类地址", f"address of kind {kind}")
+        )
         fail(Text(f"人员“{person}”没有", f"person “{person}” has no ") + word, EXIT_FOUND)
     return address or ""
 
