@@ -6,7 +6,7 @@ delay arose answers for that delay (信访工作条例第四十五条). What eac
 * first handler: 首办责任; leads where several units are involved (最高检首办责任制实施办法第三条,
   山东省信访条例第三十七条, 北京市接诉即办工作条例第十四条);
 * holder: handles it and answers for delay that arises then (信访工作条例第四十五条);
-* leaders: 首办领导责任 (首办责任制实施办法第三条第二款).
+* leaders: 领导责任 (信访工作责任制实施办法第十一条; for procuratorates also 首办责任制实施办法第三条第二款).
 """
 
 from __future__ import annotations
@@ -193,9 +193,9 @@ def _first(first: FirstHandler, case: Case, held: Holding | None) -> Bearer:
     text = Text("首办责任人，责任不因转办改变", "first handler; no hand-over changes that")
     if held is not None and held.unit not in {None, first.unit}:
         text = Text(
-            "首办责任人，转办后仍负首办责任，几个单位共同办理时由其牵头（北京市接诉即办工作条例第十四条）",
+            "首办责任人，转办后仍负首办责任，几个单位共同办理时由其牵头（参照北京市接诉即办工作条例第十四条）",
             "first handler; keeps that responsibility after the hand-over and leads where several units are involved "
-            "(北京市接诉即办工作条例, art. 14)",
+            "(cf. 北京市接诉即办工作条例, art. 14)",
         )
     document = None if begun is None or begun.unit != first.unit else begun.document
     return Bearer(Part.FIRST, first.unit, first.official, text, since=first.frozen_at, document=document)
@@ -211,8 +211,8 @@ def _holder(held: Holding) -> Bearer:
 
 def _helper(held: Holding) -> Bearer:
     text = Text(
-        "协办，向首办单位反馈办理结果（北京市接诉即办工作条例第十四条）",
-        "co-handler; delivers the result to the first handler (北京市接诉即办工作条例, art. 14)",
+        "协办，向首办单位反馈办理结果（参照北京市接诉即办工作条例第十四条）",
+        "co-handler; delivers the result to the first handler (cf. 北京市接诉即办工作条例, art. 14)",
     )
     return _bearer(Part.HELPER, held, text, answerable=False)
 
@@ -232,8 +232,8 @@ def _bearer(part: Part, held: Holding, text: Text, *, answerable: bool = True) -
 
 def _leader(post: Post) -> Bearer:
     text = Text(
-        "当时在任，负首办领导责任（首办责任制实施办法第三条）",
-        "in office then; answers as a leader (首办责任制实施办法, art. 3)",
+        "当时在任，负领导责任（信访工作责任制实施办法第十一条）",
+        "in office then; answers as a leader (信访工作责任制实施办法, art. 11)",
     )
     return Bearer(Part.LEADER, post.unit, post.official, text, role=post.role, since=post.from_at)
 
