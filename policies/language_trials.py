@@ -202,8 +202,9 @@ def _out_of_time(trial: TrialPart, names: Names) -> Iterator[Misplaced]:
     for index, change in enumerate(changes):
         if not begin <= change.at.instant(zone) <= end:
             yield ("changes", index, "at"), Mistake(outside)
-    for index, one in enumerate(trial.expect or []):
-        if not begin <= one.at.instant(zone, end_of_day=one.at.at is None) or one.at.instant(zone) > end:
+    for index, wanted in enumerate(trial.expect or []):
+        at = wanted.at
+        if not begin <= at.instant(zone, end_of_day=at.at is None) or at.instant(zone) > end:
             yield ("expect", index, "at"), Mistake(outside)
 
 
@@ -354,4 +355,5 @@ _Line = TypeVar("_Line", Transfer, Extension, Pause)
 
 def _with(lines: tuple[_Line, ...], line: _Line) -> tuple[_Line, ...]:
     """The lines with one more; a line of the same number is replaced (a pause that ends)."""
-    return tuple(sorted((*(one for one in lines if one.seq != line.seq), line), key=lambda one: one.seq))
+    others = [one for one in lines if one.seq != line.seq]
+    return tuple(sorted([*others, line], key=lambda one: one.seq))
