@@ -209,19 +209,23 @@ class Engine:
     def gate(self, deliveries: Sequence[Delivery], now: datetime) -> dict[str, str]:
         """Which of these deliveries are no longer true, by notice key, and why.
 
-        What was decided within the last two minutes was decided on facts read then, and any change that came since
-        has cancelled it in the store; everything older is held against the shared database once more. While that is
-        away the last known facts decide.
+        What was decided within the last two minutes was decided on facts read then, and a limit that moved or ended
+        since has cancelled it in the store; everything else is held against the shared database once more. While that
+        is away the last known facts decide. No trust goes against a recusal or a restriction any node has read.
         """
-        old = [d for d in deliveries if d.notice.case_key and now - d.created_at > TRUSTED_FOR]
-        keys = {d.notice.case_key for d in old}
+        about_cases = [d for d in deliveries if d.notice.case_key]
+        keys = {d.notice.case_key for d in about_cases if not _rests_on_fresh_facts(d, now)}
+        if keys:
+            self.intake.refresh(keys, now)
+        keys |= self.store.guarded({d.notice.case_key for d in about_cases} - keys)
         if not keys:
             return {}
-        self.intake.refresh(keys, now)
         obligations = self.store.obligations_of(keys)
         cases = self.store.cases(keys)
         refused: dict[str, str] = {}
-        for one in old:
+        for one in about_cases:
+            if one.notice.case_key not in keys:
+                continue
             known = obligations.get(one.notice.case_key, ())
             standing = [stored.obligation for stored in known]
             why = no_longer_true(one.notice, standing, now) or self._passed_on(one, cases, known, now)
@@ -324,6 +328,12 @@ class Engine:
             return 0
         self.store.forget(name)
         return len(keys)
+
+
+def _rests_on_fresh_facts(one: Delivery, now: datetime) -> bool:
+    """Whether the shared database was read just before: not while it was away, nor for what failed with another."""
+    blind = one.notice.why is Why.UNDELIVERED or "as_of" in one.notice.facts
+    return not blind and now - one.created_at <= TRUSTED_FOR
 
 
 def _is_to_be_recounted(stored: StoredObligation, now: datetime) -> bool:

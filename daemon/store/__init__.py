@@ -142,6 +142,11 @@ class Store:
         with self._database.reading() as connection:
             return sync.stored_cases(connection, keys, at_hand or {})
 
+    def guarded(self, keys: Collection[str]) -> set[str]:
+        """Which of these cases are restricted, or keep somebody out (回避), as last read by any node."""
+        with self._database.reading() as connection:
+            return sync.guarded(connection, keys)
+
     def fingerprints_of(self, keys: Collection[str]) -> dict[str, str]:
         """The fingerprints of the last known facts of these cases."""
         with self._database.reading() as connection:

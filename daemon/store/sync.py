@@ -88,6 +88,15 @@ def stored_cases(
     }
 
 
+def guarded(connection: sa.Connection, keys: Collection[str]) -> set[str]:
+    """Which of these cases are restricted or keep somebody out; asked of the text, so that nothing is decoded."""
+    if not keys:
+        return set()
+    marked = sa.or_(*(cases.c.facts.contains(mark, autoescape=True) for mark in codec.GUARDED))
+    query = sa.select(cases.c.key).where(among(connection, cases.c.key, keys), marked)
+    return {key for (key,) in fetch(connection, query)}
+
+
 def fingerprints_of(connection: sa.Connection, keys: Collection[str]) -> dict[str, str]:
     """The fingerprints of these cases."""
     query = sa.select(cases.c.key, cases.c.fingerprint).where(among(connection, cases.c.key, keys))

@@ -125,6 +125,36 @@ async def test_a_directory_without_anybody_is_not_believed(world: Running) -> No
     await world.node.sync()
 
 
+async def test_a_recusal_any_node_has_read_holds_for_what_was_decided_just_before(world: Running) -> None:
+    """Decided, then another node reads of the recusal, then sent within the same minute: he hears nothing of it."""
+
+    class Recusing(Overlaid):
+        def changed_since(self, watermark: str | None, page_size: int) -> Iterator[Page]:
+            for page in self.inner.changed_since(watermark, page_size):
+                kept_out = tuple(dataclasses.replace(one, recused=("h0",)) for one in page.cases)
+                yield dataclasses.replace(page, cases=kept_out)
+
+    await world.node.sync()
+    await world.node.tick()
+    world.clock.advance(timedelta(seconds=20))
+    await asyncio.to_thread(lambda: engine_over(world, Recusing(world)).intake.sync(world.clock.now(), full=True))
+    await world.node.pump()
+    assert "handler0@example.com" not in {one.to for one in world.collect()}
+    assert [d.error for d in world.deliveries() if d.notice.person == "h0"] == ["transferred", "transferred"]
+
+
+async def test_what_was_decided_while_the_source_was_away_is_checked_when_it_is_back(world: Running) -> None:
+    """However young: it rests on facts read before. The case is found done, and nobody is told."""
+    await world.node.sync()
+    bring_back = world.hide_source()
+    await world.node.tick()
+    bring_back()
+    world.update("notified = '2026-09-16 09:59:00'")
+    await world.node.pump()
+    assert world.collect() == []
+    assert {d.error for d in world.deliveries()} == {"done"}
+
+
 async def test_a_case_that_arrives_during_a_whole_reading_is_not_taken_for_deleted(world: Running) -> None:
     """Between listing the source and our own cases another node takes a new case over: it stays in force."""
     await world.node.sync()
