@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from daemon.intake import GONE
 from daemon.policy_release import rules_in_force
 from policies.course import key_of, key_of_notice
 from policies.evaluate import evaluate
@@ -92,6 +93,8 @@ def _counts(asked: _Asked, known: Sequence[StoredObligation]) -> dict[tuple[str,
 def _ahead(asked: _Asked, known: Sequence[StoredObligation]) -> dict[tuple[str, str, str], tuple[Told, ...]]:
     """The messages of the coming year, by obligation, if the case stays as it is."""
     rules, stored, now = asked.rules, asked.stored, asked.now
+    if stored.fingerprint == GONE:  # it left the shared database: its last facts hold no more
+        return {}
     seen = foresee(
         asked.policies,
         [(now, stored.case)],

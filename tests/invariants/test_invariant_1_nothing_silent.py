@@ -62,9 +62,9 @@ def step_of(one: Delivery) -> tuple[int, str, int]:
 
 
 @settings(max_examples=EXAMPLES)
-@given(policies=rules(), gaps=GAPS, dead=DEAD, days=st.integers(1, 40))
+@given(policies=rules(), gaps=GAPS, dead=DEAD, days=st.integers(1, 40), off=st.integers(0, 15))
 def test_every_step_ends_as_a_notice_or_a_reason_whoever_is_missing(
-    played_world: World, policies: PolicySet, gaps: list[str], dead: set[tuple[str, str]], days: int
+    played_world: World, policies: PolicySet, gaps: list[str], dead: set[tuple[str, str]], days: int, off: int
 ) -> None:
     """Vacant posts, missing numbers, dead gateways: each instant of the ladder is accounted for in the ledger."""
 
@@ -77,7 +77,10 @@ def test_every_step_ends_as_a_notice_or_a_reason_whoever_is_missing(
         daemon.fate = fate
         for gap in gaps:
             daemon.office.execute(gap)
-        daemon.live([], until)
+        daemon.work()
+        daemon.clock.advance(timedelta(days=off))  # nobody looked for so long
+        daemon.live([], max(until, daemon.clock.now()))
+        until = max(until, daemon.clock.now())
         decided = told(daemon.store, "decided")
         ended = {
             (reason["step"].partition("#")[0], datetime.fromisoformat(reason["at"]))

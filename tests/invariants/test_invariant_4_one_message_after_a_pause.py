@@ -48,6 +48,7 @@ def test_each_person_hears_once_after_a_pause_and_the_missed_steps_are_listed(
         speaking = max(rung.at for rung in rungs)
         assert max(Counter((one.person, one.channel) for one in fresh).values(), default=0) <= 1
         missed = {rung.name for rung in rungs if rung.at < speaking - TOGETHER}
+        assert fresh, "the latest step speaks"
         for one in fresh:
             assert missed <= set(one.missed)
             assert (one.why in {Why.CAUGHT_UP, Why.VACANT, Why.UNREACHABLE, Why.SAME_PERSON}) or not one.missed

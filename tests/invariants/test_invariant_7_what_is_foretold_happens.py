@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from policies.model import PolicySet
     from support.succeeding_daemon import Change
 
-EXAMPLES = max(settings().max_examples // 5, 20)  # few for every run; `make explore` looks for more
+EXAMPLES = max(settings().max_examples // 3, 33)  # few for every run; `make explore` looks for more
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")  # a failing policy is long
 
 

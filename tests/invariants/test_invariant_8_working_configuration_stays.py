@@ -30,13 +30,16 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
+DEEDS = ("cut", "double", "indent", "truncate", "value", "character", "text")
+
+
 @st.composite
 def broken_texts(draw: st.DrawFn) -> str:
-    """The office's policy with one to three lines cut, doubled, moved in, cut short, or with other words in them."""
+    """The office's policy with some lines cut, doubled, moved in, cut short, in other words, with unwritten texts."""
     lines = list(LINES)
     for _ in range(draw(st.integers(1, 3))):
         number = draw(st.integers(0, len(lines) - 1))
-        line, deed = lines[number], draw(st.sampled_from(["cut", "double", "indent", "truncate", "value", "character"]))
+        line, deed = lines[number], draw(st.sampled_from(DEEDS))
         if deed == "cut" and len(lines) > 1:
             del lines[number]
         elif deed == "double":
@@ -45,6 +48,8 @@ def broken_texts(draw: st.DrawFn) -> str:
             lines[number] = "  " + line
         elif deed == "truncate":
             lines[number] = line[: draw(st.integers(0, len(line)))]
+        elif deed == "text":
+            lines = [each.replace("say: remind", "say: shout") for each in lines]
         elif deed == "value":
             lines[number] = f"{line.partition(':')[0]}: {draw(WORDS)}"
         else:
