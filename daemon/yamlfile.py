@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 import yaml
 
 from daemon.errors import SettingsError
+from daemon.yaml_mistakes import FULL_WIDTH_COLON, Mark, what_is_wrong
 from policies.errors import Problem
 from policies.spelling import did_you_mean, dotted
 from policies.text import Text
@@ -29,8 +30,6 @@ __all__ = ["SecretText", "YamlFile", "did_you_mean", "located", "parse_yaml", "r
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 50  # no file of ours is nested more than ten deep
 MAX_VALUES = 1_000_000  # after following aliases: a bomb of nine lines would make a billion
-
-Mark = tuple[int, int]  # line and column, from 1
 
 
 class SecretText(str):
@@ -79,8 +78,8 @@ def parse_yaml(text: str, path: Path) -> YamlFile:
     try:
         tree = reading.run(text)
     except yaml.YAMLError as error:
-        mark, message, hint = _syntax(error, text)
-        raise _refused([*reading.mistakes(), _sentence(path, mark, Problem((), message, hint))], path) from None
+        mark, message = what_is_wrong(error, text)
+        raise _refused([*reading.mistakes(), _sentence(path, mark, Problem((), message))], path) from None
     if reading.problems:
         raise _refused(reading.mistakes(), path)
     if not isinstance(tree, dict):
@@ -259,24 +258,29 @@ class _Reading:
     def _mapping(self, path: KeyPath, depth: int) -> _Built:
         entries: dict[str, object] = {}
         built = _Built(entries)
+        empty: str | None = None  # the key before this one, if nothing stands behind it
         for event in self._until(yaml.MappingEndEvent):
             key = self._key(event, path, depth)
             key_path = (*path, key)
             if key in entries:
-                self._refuse_second(event, key_path)
+                self._refuse_second(event, key_path, empty)
                 key_path = (*path, key, "")  # the marks of the first one stay
             else:
                 self.marks[key_path] = _mark_of(event)
             value = self._build(next(self._events), key_path, depth + 1)
             entries.setdefault(key, value.value)
             built.took(value)
+            empty = key if value.value is None else None
         return built
 
-    def _refuse_second(self, event: yaml.Event, path: KeyPath) -> None:
+    def _refuse_second(self, event: yaml.Event, path: KeyPath, empty: str | None) -> None:
         line, _ = self.marks[path]
-        self._note(
-            event, path, f"这一项写了两次，第一次在第 {line} 行", f"this key appears twice, first in line {line}"
-        )
+        zh, en = f"这一项写了两次，第一次在第 {line} 行", f"this key appears twice, first in line {line}"
+        if empty is not None:
+            above, _ = self.marks[*path[:-1], empty]
+            zh += f"；第 {above} 行“{empty}”下面是空的，多半是它缩进太深"
+            en += f'; nothing stands under "{empty}" in line {above}: it is probably indented too far'
+        self._note(event, path, zh, en)
 
     def _key(self, event: yaml.Event, path: KeyPath, depth: int) -> str:
         if isinstance(event, yaml.ScalarEvent):
@@ -304,96 +308,6 @@ def _mark_of(event: yaml.Event) -> Mark:
 
 # --- mistakes in words --------------------------------------------------------------------------------------
 
-_SYNTAX: tuple[tuple[str, str, str], ...] = (
-    ("cannot start any token", "这里不能用这个字符", "this character cannot stand here"),
-    (
-        "mapping values are not allowed",
-        "这里不应有冒号：多半是缩进不对，或上一行少了引号",
-        "no colon was expected here: wrong indentation, or quotes missing",
-    ),
-    ("could not find expected ':'", "应为“键: 值”，这里没有冒号", 'expected "key: value", found no colon'),
-    (
-        "did not find expected ',' or ']'",
-        "列表应以“]”结束、各项以“,”分隔",
-        "expected a list to end with ] and its items to be separated by ,",
-    ),
-    (
-        "did not find expected ',' or '}'",
-        "映射应以“}”结束、各项以“,”分隔",
-        "expected a mapping to end with } and its items to be separated by ,",
-    ),
-    (
-        "did not find expected key",
-        "这里应为一个键：多半是缩进与上文不齐",
-        "expected a key here: the indentation does not match the lines above",
-    ),
-    (
-        "did not find expected '-' indicator",
-        "这里应为“- ”开头的一项：多半是缩进与上文不齐",
-        'expected an item beginning with "- ": the indentation does not match',
-    ),
-    ("unexpected end of stream", "引号没有结束", "a quotation mark is not closed"),
-    (
-        "block sequence entries are not allowed",
-        "这里不应有“- ”开头的一项：多半是缩进不对",
-        'no item beginning with "- " was expected here: check the indentation',
-    ),
-    ("control characters are not allowed", "文件里有不可见的控制字符", "the file holds an invisible control character"),
-    ("special characters are not allowed", "文件里有不可见的控制字符", "the file holds an invisible control character"),
-    ("nested too deeply", "嵌套太深", "nested too deeply"),
-    ("too many aliases", "引用（*名称）展开后太大", "the aliases (*name) expand to too much"),
-)
-
-
-def _syntax(error: yaml.YAMLError, text: str) -> tuple[Mark, Text, Text | None]:
-    technical = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "?")
-    line, column = _place(error, technical, text)
-    lines = text.splitlines()
-    row = lines[line] if line < len(lines) else ""
-    if "\t" in row[: column + 1] and not row[:column].strip():
-        return (
-            (line + 1, column + 1),
-            Text("缩进应用空格，这里是制表符（Tab）", "expected blanks as indentation, found a tab"),
-            None,
-        )
-    hint = _colon_hint([*lines[max(line - 1, 0) : line], row])
-    for sign, zh, en in _SYNTAX:
-        if sign in technical:
-            return (line + 1, column + 1), Text(f"YAML 写法有误：{zh}", f"broken YAML: {en}"), hint
-    return (line + 1, column + 1), Text(f"YAML 写法有误：{technical}", f"broken YAML: {technical}"), hint
-
-
-def _place(error: yaml.YAMLError, technical: str, text: str) -> Mark:
-    """Line and column (from 0): where the parser stumbled, or where the quotation that never ends begins."""
-    mark = getattr(error, "problem_mark", None)
-    if mark is None or "unexpected end of stream" in technical:
-        mark = getattr(error, "context_mark", None) or mark
-    return _unreadable(error, text) if mark is None else (mark.line, mark.column)
-
-
-_FULL_WIDTH_COLON = Text("英文冒号“: ”不能用全角“：”代替", 'write ": ", not the full-width colon')
-
-
-def _colon_hint(rows: list[str]) -> Text | None:
-    """The line that broke and the one above it: is there a colon that is none?"""
-    bare = [row.split(" #")[0] for row in rows]
-    if any("：" in row and ": " not in row for row in bare):
-        return _FULL_WIDTH_COLON
-    above = bare[0].strip()
-    if len(bare) > 1 and above and ":" not in above and above[0] not in "-#[{":
-        return Text("上一行缺少冒号", "the line above has no colon")
-    return None
-
-
-def _unreadable(error: yaml.YAMLError, text: str) -> Mark:
-    """Line and column (from 0) of a character the reader refuses; it only tells how far it had come."""
-    position = getattr(error, "position", None)
-    before = text[: position if isinstance(position, int) and position > 0 else 0]
-    bad = re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", text)
-    if bad is not None:
-        before = text[: bad.start()]
-    return before.count("\n"), len(before) - before.rfind("\n") - 1
-
 
 def _not_a_mapping(tree: object) -> Problem:
     expected = Text("整个文件应为“键: 值”", 'expected "key: value" at the top')
@@ -403,7 +317,7 @@ def _not_a_mapping(tree: object) -> Problem:
         return Problem((), expected + Text("，实为列表", ", found a list"))
     hint = None
     if isinstance(tree, str) and "：" in tree:
-        hint = _FULL_WIDTH_COLON
+        hint = FULL_WIDTH_COLON
     return Problem((), expected + Text("，实为一个值", ", found one value"), hint)
 
 

@@ -91,6 +91,49 @@ def test_all_duplicate_keys_are_named_at_once(tmp_path: Path) -> None:
     ]
 
 
+_STEP = "steps:\n  - {at: start, to: handler}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb：2\nc: 3\n", "2:2: YAML 写法有误：这里是全角“：”，应改成英文冒号“:”，后面空一格"),
+        ("b：2\nc: 3\n", "1:2: YAML 写法有误：这里是全角“：”，应改成英文冒号“:”，后面空一格"),
+        ("a:\n  b：\n    c: 1\n", "2:4: YAML 写法有误：这里是全角“：”，应改成英文冒号“:”，后面空一格"),
+        ("a: 1\nb:2 日\nc: 3\n", "2:3: YAML 写法有误：冒号后面要空一格"),
+        ("a:\n  b: 1\n　　c: 1\n  d: 2\n", "3:1: YAML 写法有误：行首是全角空格，应改成半角空格"),
+        ("a:\n  b\n    c: 1\n", "2:3: YAML 写法有误：这一行没有冒号，应为“键: 值”"),
+        (_STEP.replace("start,", "start，"), "2:15: YAML 写法有误：这里的 ， 是全角的，应改成半角的 ,"),
+        (_STEP.replace("r}", "r｝") + "b: 1\n", "2:28: YAML 写法有误：这里的 ｝ 是全角的，应改成半角的 }"),
+        (_STEP.replace("r}", "r") + "b: 1\n", "2:5: YAML 写法有误：这里的“{”没有结束：缺“}”，或各项之间缺“,”"),
+        ("a: （b: 1）\n", "1:4: YAML 写法有误：这里的 （ 是全角的，应改成半角的 {"),
+        ("a: “b: 1”\n", '1:4: YAML 写法有误：这里的 “ 是全角的，应改成半角的 "'),
+        (_STEP + "  － {at: due}\n", "3:3: YAML 写法有误：一项应以半角“-”开头，后面空一格"),
+        (_STEP + "  -{at: due}\n", "3:3: YAML 写法有误：一项应以半角“-”开头，后面空一格"),
+        (
+            "a: 投诉（急）：答复\n b: 1\n",
+            "2:3: YAML 写法有误：这里不应有冒号：多半是这一行或上一行缩进不对，或上一行少了引号",
+        ),
+        (
+            "title: 求决（急）\nsteps: [b, c: {d: [e}\n",
+            "2:21: YAML 写法有误：列表应以“]”结束、各项以“,”分隔",
+        ),
+    ],
+)
+def test_a_slip_is_named_where_it_was_made(tmp_path: Path, text: str, said: str) -> None:
+    """Marks left over from Chinese, a missing blank, colon or bracket: the line of the slip, not of the fall."""
+    assert refused(tmp_path, text) == [f"file.yaml:{said}"]
+
+
+def test_a_part_indented_too_far_is_named(tmp_path: Path) -> None:
+    """A second part that slipped into the first repeats all its keys: the first repeated key says why."""
+    text = "limits:\n  a:\n    start: x\n    done: y\n    b:\n    start: x\n    done: y\n"
+    assert refused(tmp_path, text) == [
+        "file.yaml:6:5: limits.a.start: 这一项写了两次，第一次在第 3 行；第 5 行“b”下面是空的，多半是它缩进太深",
+        "file.yaml:7:5: limits.a.done: 这一项写了两次，第一次在第 4 行",
+    ]
+
+
 @pytest.mark.parametrize(
     "bomb",
     [
