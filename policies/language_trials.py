@@ -350,7 +350,7 @@ def _seq(written: int | None, lines: Sequence[Transfer | Extension | Pause]) -> 
     return written if written is not None else max((line.seq for line in lines), default=0) + 1
 
 
-_Line = TypeVar("_Line", Transfer, Extension, Pause)
+_Line = TypeVar("_Line", bound=Transfer | Extension | Pause)
 
 
 def _with(lines: tuple[_Line, ...], line: _Line) -> tuple[_Line, ...]:
