@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from channels.base import CANNOT_ASK, Message, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
@@ -84,6 +86,14 @@ async def test_a_long_text_ends_in_an_ellipsis(server: WeComServer, channel: Cha
 def test_shortening_counts_bytes(text: str, most: int, said: str) -> None:
     """What fits stays whole; what does not loses whole characters only."""
     assert shortened(text, most) == said
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"])), most=st.integers(3, 60))
+def test_what_is_left_is_the_beginning(text: str, most: int) -> None:
+    """Never longer than allowed, always the beginning, and whole where it fits."""
+    said = shortened(text, most)
+    assert len(said.encode()) <= most
+    assert said == text or (said.endswith("…") and text.startswith(said[:-1]))
 
 
 @pytest.mark.parametrize("listed", ["invalid", "unlicensed"])
