@@ -221,7 +221,8 @@ def _name(role: str) -> Text:
 def _surplus(told: Sequence[Told], calendar: Calendar) -> Text:
     """What was sent beside what was expected; the channels of one message are one."""
     together = [key for key, _ in groupby(told, key=lambda one: (one.at, one.notice.step, one.notice.role))]
-    zh, en = [], []
+    zh: list[str] = []
+    en: list[str] = []
     for at, step, role in together[:_SHOWN]:
         whom = _name(role)
         zh.append(f"{instant_of(at, calendar)} “{step}”→{whom.zh}")

@@ -57,5 +57,7 @@ def first_of_each_kind(kinds: Mapping[str, str]) -> dict[str, str]:
 def reachable(person: str, channels: Channels, directory: Directory) -> tuple[str, ...]:
     """Those of the channels on which that person has an address; none if the directory knows him no longer."""
     official = directory.officials.get(person)
-    addresses = {} if official is None else official.addresses
+    if official is None:
+        return ()
+    addresses = official.addresses
     return tuple([name for name, kind in zip(channels.names, channels.kinds, strict=True) if addresses.get(kind)])
