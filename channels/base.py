@@ -9,7 +9,7 @@ SendError
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,6 +115,23 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Finish what is under way and close the connections."""
+        ...
+
+
+# `reference_of(message.key)`, and what finally became of that message: a receipt, or PermanentFailure for a bounce
+Learnt = tuple[str, Receipt | PermanentFailure]
+
+
+@runtime_checkable
+class Collecting(Protocol):
+    """What a channel offers beside `Channel` where it learns later, unasked, what became of messages."""
+
+    async def collect(self) -> tuple[Learnt, ...]:
+        """What it has learnt since. The next call says that this was written down; until then it may be told again.
+
+        Raises:
+            SendError: it cannot be asked now; nothing is lost.
+        """
         ...
 
 

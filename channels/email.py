@@ -1,4 +1,7 @@
-"""Mail over SMTP: a few long connections, each message built into bytes once, phases of the protocol told apart."""
+"""Mail over SMTP: a few long connections to the first server that works, each message built into bytes once.
+
+Bounces (RFC 3464) are read from a mailbox over IMAP, where one is configured.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,15 @@ from channels.base import ChannelType, Message, OutcomeUnknown, Receipt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from channels.base import Outcome
+    from channels.base import Learnt, Outcome
+    from channels.wire.bounces import BounceReader
     from channels.wire.smtp_pool import SmtpPool
 
 _MAILBOX = re.compile(r"[^\s@<>(),:;\"\[\]\\]+@[^\s@<>(),:;\"\[\]\\]+")
+_DOMAIN = re.compile(r"[^\s@<>(),:;\"\[\]\\*]+|\*")
+_SELECTOR = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_LINK = re.compile(r"https://[\x21-\x7e]+")
+OTHER_DOMAINS = "*"
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -43,40 +51,176 @@ class Mailbox(BaseModel):
         return value
 
 
-class EmailSettings(BaseModel):
-    """`type: email`. Time-outs in seconds."""
+class OAuthSettings(BaseModel):
+    """How the access token of XOAUTH2 is come by: a file or a command of somebody else, or a refresh token."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    token_file: str | None = None
+    token_command: tuple[str, ...] | None = Field(default=None, min_length=1)
+    token_url: str | None = None
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    refresh_token: SecretStr | None = None
+    scope: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one_way(self) -> OAuthSettings:
+        if sum(one is not None for one in (self.token_file, self.token_command, self.token_url)) != 1:
+            raise ValueError(
+                "token_file、token_command、token_url 写其中一个 / give one of token_file, token_command and token_url"
+            )
+        if self.token_file is not None and not self.token_file.startswith("/"):
+            raise ValueError("token_file 应为绝对路径 / token_file must be an absolute path")
+        if (self.token_url is None) != (self.client_id is None or self.refresh_token is None):
+            raise ValueError(
+                "token_url、client_id、refresh_token 三项要一起写 / token_url, client_id and refresh_token go together"
+            )
+        if self.token_url is not None and not self.token_url.startswith(("https://", "http://127.0.0.1:")):
+            raise ValueError("token_url 应以 https:// 开头 / token_url must begin with https://")
+        return self
+
+
+class Login(BaseModel):
+    """Whom we are to a server, and whether we say so without encryption."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    host: str = Field(min_length=1)
-    port: int | None = Field(default=None, ge=1, le=65535)
-    encryption: Literal["implicit", "starttls", "auto", "none"] = "starttls"
-    ca_file: str | None = None
     username: str | None = None
     password: SecretStr | None = None
+    oauth: OAuthSettings | None = None
+    encryption: Literal["implicit", "starttls", "auto", "none"] = "starttls"
     login_without_encryption: bool = False
-    sender: Mailbox = Field(alias="from")
-    reply_to: Mailbox | None = None
-    bounces_to: str | None = None
-    domain: str | None = None
-    hello_name: str | None = None
-    connections: int = Field(default=4, ge=1, le=256)
-    pipelining: bool = True
-    connect_timeout: Seconds = 20
-    command_timeout: Seconds = 60
-    body_timeout: Seconds = 300
-    idle_seconds: Seconds = 30
 
     @model_validator(mode="after")
-    def _login_is_whole_and_safe(self) -> EmailSettings:
-        if (self.username is None) != (self.password is None):
-            raise ValueError("username 与 password 要么都写，要么都不写 / give both username and password, or neither")
+    def _login_is_whole_and_safe(self) -> Login:
+        if self.password is not None and self.oauth is not None:
+            raise ValueError("password 与 oauth 只写一个 / give either password or oauth")
+        if (self.username is None) != (self.password is None and self.oauth is None):
+            raise ValueError(
+                "username 与 password（或 oauth）要么都写，要么都不写"
+                " / give both username and password (or oauth), or neither"
+            )
         if self.username is not None and self.encryption in {"none", "auto"} and not self.login_without_encryption:
             raise ValueError(
                 "不加密或可能不加密时不登录，以免泄露密码；如确需要，设 login_without_encryption: true"
                 " / will not log in where the connection may be unencrypted; set login_without_encryption: true"
             )
         return self
+
+
+class ServerSettings(Login):
+    """One mail server that takes our mails."""
+
+    host: str = Field(min_length=1)
+    port: int | None = Field(default=None, ge=1, le=65535)
+    pipelining: bool = True
+
+
+class BounceMailbox(Login):
+    """The mailbox bounces go to, read over IMAP. What is not a report about a mail of ours is left as it is."""
+
+    host: str = Field(min_length=1)
+    port: int | None = Field(default=None, ge=1, le=65535)
+    encryption: Literal["implicit", "starttls", "auto", "none"] = "implicit"
+    folder: str = Field(default="INBOX", min_length=1)
+    timeout: Seconds = 30
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> BounceMailbox:
+        if self.username is None:
+            raise ValueError("要写 username 和 password（或 oauth）/ needs username and password (or oauth)")
+        if self.encryption == "auto":
+            raise ValueError("应为 implicit、starttls 或 none / expected implicit, starttls or none")
+        return self
+
+
+class DkimSettings(BaseModel):
+    """One DKIM key: `selector` is its name in the DNS, `domain` the sender's unless given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    selector: str
+    key: SecretStr
+    domain: str | None = None
+
+    @field_validator("selector")
+    @classmethod
+    def _is_a_selector(cls, value: str) -> str:
+        if not _SELECTOR.fullmatch(value):
+            raise ValueError("应为字母、数字、点和连字符 / expected letters, digits, dots and hyphens")
+        return value
+
+    @field_validator("key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr) -> SecretStr:
+        from channels.wire.dkim import private_key  # noqa: PLC0415  # only an office that signs loads the library
+
+        private_key(value.get_secret_value())
+        return value
+
+
+class Unsubscribe(BaseModel):
+    """What List-Unsubscribe offers (RFC 2369); `one_click` is for an address that takes the POST of RFC 8058."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mail: str | None = None
+    url: str | None = None
+    one_click: bool = False
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> Unsubscribe:
+        if self.mail is None and self.url is None:
+            raise ValueError("mail、url 至少写一个 / give mail or url")
+        if self.mail is not None and not (_MAILBOX.fullmatch(self.mail) and self.mail.isascii()):
+            raise ValueError("mail 应为邮箱地址 / mail must be a mail address")
+        if self.url is not None and not _LINK.fullmatch(self.url):
+            raise ValueError("url 应以 https:// 开头、没有空格 / url must begin with https:// and hold no blanks")
+        if self.one_click and self.url is None:
+            raise ValueError("one_click 要有 url / one_click needs url")
+        return self
+
+
+class EmailSettings(ServerSettings):
+    """`type: email`: the first server, those behind it, and what the mails look like. Time-outs in seconds."""
+
+    fallbacks: tuple[ServerSettings, ...] = ()
+    rest_seconds: Seconds = 60
+    ca_file: str | None = None
+    sender: Mailbox = Field(alias="from")
+    reply_to: Mailbox | None = None
+    bounces_to: str | None = None
+    bounce_mailbox: BounceMailbox | None = None
+    delivery_reports: Literal["none", "failure", "all"] = "failure"
+    dkim: tuple[DkimSettings, ...] = ()
+    unsubscribe: Unsubscribe | None = None
+    per_minute: dict[str, Annotated[int, Field(ge=1, le=100_000)]] = Field(default_factory=dict[str, int])
+    domain: str | None = None
+    hello_name: str | None = None
+    connections: int = Field(default=4, ge=1, le=256)
+    connect_timeout: Seconds = 20
+    command_timeout: Seconds = 60
+    body_timeout: Seconds = 300
+    idle_seconds: Seconds = 30
+
+    @field_validator("dkim", mode="before")
+    @classmethod
+    def _one_key_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, dict) else value
+
+    @field_validator("per_minute")
+    @classmethod
+    def _by_domain(cls, value: dict[str, int]) -> dict[str, int]:
+        for domain in value:
+            if not _DOMAIN.fullmatch(domain):
+                raise ValueError("应为域名，或 *（其余各域名）/ expected a domain, or * for every other one")
+        return {domain.lower(): most for domain, most in value.items()}
+
+    @property
+    def servers(self) -> tuple[ServerSettings, ...]:
+        """In the order they are tried."""
+        return (self, *self.fallbacks)
 
     @property
     def message_domain(self) -> str:
@@ -85,14 +229,15 @@ class EmailSettings(BaseModel):
 
 
 class EmailChannel:
-    """Mail through one relay."""
+    """Mail through one of our servers."""
 
     settings_type: ClassVar[type[BaseModel]] = EmailSettings
     kind: ClassVar[str] = "email"
 
-    def __init__(self, pool: SmtpPool, at_once: int) -> None:
+    def __init__(self, pool: SmtpPool, at_once: int, bounces: BounceReader | None = None) -> None:
         self.at_once = at_once  # what it sends at the same time
         self._pool = pool
+        self._bounces = bounces
 
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send all over the open connections; the outcome of each, in the same order."""
@@ -107,21 +252,34 @@ class EmailChannel:
         del message
         raise OutcomeUnknown("cannot_ask", "SMTP has no way to ask for a message")
 
+    async def collect(self) -> tuple[Learnt, ...]:
+        """What the reports in the bounce mailbox say; nothing without one.
+
+        Raises:
+            TemporaryFailure: the mailbox cannot be read now; nothing is lost.
+            PermanentFailure: its login, certificate or folder is wrong.
+        """
+        return await self._bounces.collect() if self._bounces is not None else ()
+
     async def close(self) -> None:
         """Say QUIT on every connection and close it."""
         await self._pool.close()
+        if self._bounces is not None:
+            await self._bounces.close()
 
 
 def open_email(settings: EmailSettings) -> EmailChannel:
-    """A channel over this relay; connections are opened when there is something to send.
+    """A channel over these servers; connections are opened when there is something to send.
 
     Raises:
         PermanentFailure: the CA file cannot be read.
     """
-    from channels.wire.mime import MailFrame  # noqa: PLC0415  # kept out of listing the channel types
+    from channels.wire.bounces import BounceReader  # noqa: PLC0415  # kept out of listing the channel types
+    from channels.wire.mime import MailFrame  # noqa: PLC0415  # the same
     from channels.wire.smtp_pool import SmtpPool  # noqa: PLC0415  # the same
 
-    return EmailChannel(SmtpPool(settings, MailFrame.of(settings)), settings.connections)
+    bounces = None if settings.bounce_mailbox is None else BounceReader(settings.bounce_mailbox, settings.ca_file)
+    return EmailChannel(SmtpPool(settings, MailFrame.of(settings)), settings.connections, bounces)
 
 
 CHANNEL = ChannelType("email", EmailSettings, open_email, "email")

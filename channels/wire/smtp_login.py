@@ -1,4 +1,4 @@
-"""Opening a connection to a relay: aiosmtplib does TLS, EHLO and login, then our conversation takes the transport."""
+"""Opening a connection to a server: aiosmtplib does TLS, EHLO and login, then our conversation takes the transport."""
 
 from __future__ import annotations
 
@@ -12,33 +12,61 @@ from channels.base import PermanentFailure, SendError, TemporaryFailure
 from channels.wire.smtp_pipeline import Conversation, SmtpWire, Terms
 
 if TYPE_CHECKING:
-    from channels.email import EmailSettings
+    from channels.email import EmailSettings, ServerSettings
+    from channels.wire.oauth import LoginToken
 
 _PERMANENT = 500
+_NOTIFY = {"none": "", "failure": "FAILURE", "all": "SUCCESS,FAILURE"}  # RFC 3461 4.1
 _START_TLS = {"implicit": False, "starttls": True, "auto": None, "none": False}
 _PORTS = {"implicit": 465, "starttls": 587, "auto": 25, "none": 25}
 
 
-def tls_context(settings: EmailSettings) -> ssl.SSLContext:
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
     """Certificates are always checked, against the system's authorities or `ca_file`.
 
     Raises:
         PermanentFailure: the CA file cannot be read.
     """
     try:
-        return ssl.create_default_context(cafile=settings.ca_file)
+        return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError):
         raise PermanentFailure("ca_file", "the CA file cannot be read", whole_channel=True) from None
 
 
-async def open_conversation(settings: EmailSettings, context: ssl.SSLContext, sender: str) -> Conversation:
-    """Connect, encrypt, say hello, log in.
+async def open_conversation(
+    settings: EmailSettings, server: ServerSettings, context: ssl.SSLContext, sender: str, token: LoginToken | None
+) -> Conversation:
+    """Connect to this server, encrypt, say hello, log in. A token that is refused is asked for once more.
 
     Raises:
-        TemporaryFailure: the relay is not there, too slow, or says 4xx.
+        TemporaryFailure: the server is not there, too slow, or says 4xx; or no token is to be had now.
         PermanentFailure: for the whole channel: certificate, encryption, login, or a 5xx greeting.
     """
-    smtp = _client(settings, context)
+    known = token is not None and token.known
+    try:
+        return await _open(settings, server, context, sender, token)
+    except _LoginRefused as refused:
+        if token is None:
+            raise refused.failure from None
+        token.forget()
+        if not known:
+            raise refused.failure from None
+    try:
+        return await _open(settings, server, context, sender, token)
+    except _LoginRefused as refused:
+        raise refused.failure from None
+
+
+class _LoginRefused(Exception):  # it says what happened
+    def __init__(self, failure: SendError) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+async def _open(
+    settings: EmailSettings, server: ServerSettings, context: ssl.SSLContext, sender: str, token: LoginToken | None
+) -> Conversation:
+    smtp = _client(settings, server, context, token)
     try:
         async with asyncio.timeout(settings.connect_timeout):
             await smtp.connect()
@@ -49,21 +77,27 @@ async def open_conversation(settings: EmailSettings, context: ssl.SSLContext, se
         failure = _failure(error)
         if failure is None:
             raise
+        if isinstance(error, aiosmtplib.SMTPAuthenticationError):
+            raise _LoginRefused(failure) from None
         raise failure from None
-    return Conversation(SmtpWire(cast("asyncio.Transport", smtp.transport)), _terms(settings, smtp, sender))
+    terms = _terms(settings, server, smtp, sender)
+    return Conversation(SmtpWire(cast("asyncio.Transport", smtp.transport)), terms)
 
 
-def _client(settings: EmailSettings, context: ssl.SSLContext) -> aiosmtplib.SMTP:
+def _client(
+    settings: EmailSettings, server: ServerSettings, context: ssl.SSLContext, token: LoginToken | None
+) -> aiosmtplib.SMTP:
     return aiosmtplib.SMTP(
-        hostname=settings.host,
-        port=settings.port or _PORTS[settings.encryption],
-        username=settings.username,
-        password=settings.password.get_secret_value() if settings.password else None,
+        hostname=server.host,
+        port=server.port or _PORTS[server.encryption],
+        username=server.username,
+        password=server.password.get_secret_value() if server.password else None,
+        oauth_token_generator=token.value if token is not None else None,
         local_hostname=settings.hello_name or settings.message_domain,
         timeout=settings.connect_timeout,
-        use_tls=settings.encryption == "implicit",
-        start_tls=_START_TLS[settings.encryption],
-        tls_context=None if settings.encryption == "none" else context,
+        use_tls=server.encryption == "implicit",
+        start_tls=_START_TLS[server.encryption],
+        tls_context=None if server.encryption == "none" else context,
     )
 
 
@@ -74,13 +108,14 @@ async def _greet(smtp: aiosmtplib.SMTP) -> None:
         await smtp.helo()
 
 
-def _terms(settings: EmailSettings, smtp: aiosmtplib.SMTP, sender: str) -> Terms:
+def _terms(settings: EmailSettings, server: ServerSettings, smtp: aiosmtplib.SMTP, sender: str) -> Terms:
     return Terms(
         sender=sender,
-        pipelining=settings.pipelining and smtp.supports_extension("pipelining"),
+        pipelining=server.pipelining and smtp.supports_extension("pipelining"),
         international=smtp.supports_extension("smtputf8"),
         command_seconds=settings.command_timeout,
         body_seconds=settings.body_timeout,
+        notify=_NOTIFY[settings.delivery_reports] if smtp.supports_extension("dsn") else "",
     )
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from channels.base import Outcome
     from channels.wire.mime import Mail
 
+NO_SMTPUTF8 = "no_smtputf8"  # the code of a mailbox this server cannot be told
+
 _GO_AHEAD, _CLOSING, _OK = 354, 421, 250
 _NOT_ASKED = 503  # stands for the answer to a command we did not come to
 _TEMPORARY, _PERMANENT = 4, 5  # first digit of a refusal
@@ -37,6 +39,8 @@ _LARGE = 65_536  # a body that may not leave at once goes alone, so that we know
 _CODE_LENGTH = 3
 _LONGEST_ANSWER = 65_536
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")  # RFC 3463
+_XTEXT = re.compile(rb"[^!-*,-<>-~]")
+_UNITEXT = re.compile(rb"[\x00-\x20+=\\\x7f]")
 _QUEUED_AS = re.compile(r"queued as ([A-Za-z0-9._-]{1,64})|\bid=([A-Za-z0-9._-]{1,64})")
 
 
@@ -192,22 +196,31 @@ class SmtpWire(asyncio.Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What was agreed with the server, and how many seconds a command and a body may take to be answered."""
+    """What was agreed with the server, and how many seconds a command and a body may take to be answered.
+
+    `notify` says which reports it is asked for (RFC 3461 4.1), nothing where it makes none.
+    """
 
     sender: str
     pipelining: bool
     international: bool
     command_seconds: float
     body_seconds: float
+    notify: str = ""
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One mail on its way; `outcome` is set exactly once, `tries` counts connections that broke before it was sent."""
+    """One mail on its way; `tries` counts connections that broke before it was sent.
+
+    `refused_by` are the servers that refused it for the time being; `earlier` is what the last of them said.
+    """
 
     mail: Mail
     outcome: Outcome | None = None
     tries: int = 0
+    refused_by: frozenset[object] = frozenset()
+    earlier: SendError | None = None
 
 
 class Conversation:
@@ -217,9 +230,10 @@ class Conversation:
         self.wire = wire
         self.last_used = asyncio.get_running_loop().time()
         self._terms = terms
-        options = " SMTPUTF8" if terms.international else ""
-        self._plain_sender = f"MAIL FROM:<{terms.sender}>\r\n".encode()
-        self._wide_sender = f"MAIL FROM:<{terms.sender}>{options}\r\n".encode()
+        sender = f"MAIL FROM:<{terms.sender}>".encode()
+        self._plain_sender = sender
+        self._wide_sender = sender + (b" SMTPUTF8" if terms.international else b"")
+        self._notify = f" NOTIFY={terms.notify} ORCPT=".encode() if terms.notify else b""
         self._used = False
 
     async def carry(self, take: Callable[[], Job | None]) -> Job | None:
@@ -255,7 +269,7 @@ class Conversation:
         while (job := take()) is not None:
             if not job.mail.international or self._terms.international:
                 return job
-            job.outcome = PermanentFailure("no_smtputf8", "the relay takes no mailbox with other than ASCII letters")
+            job.outcome = PermanentFailure(NO_SMTPUTF8, "the relay takes no mailbox with other than ASCII letters")
         return None
 
     def _may_announce(self, job: Job) -> bool:
@@ -271,7 +285,13 @@ class Conversation:
 
     def _commands(self, job: Job) -> bytes:
         sender = self._wide_sender if job.mail.international else self._plain_sender
-        return sender + b"RCPT TO:<" + job.mail.recipient + b">\r\nDATA\r\n"
+        recipient = job.mail.recipient
+        if not self._notify:
+            return sender + b"\r\nRCPT TO:<" + recipient + b">\r\nDATA\r\n"
+        asked = b" RET=HDRS ENVID=" + job.mail.reference
+        return b"".join(
+            (sender, asked, b"\r\nRCPT TO:<", recipient, b">", self._notify, original(recipient), b"\r\nDATA\r\n")
+        )
 
     async def _envelope(self, job: Job, *, announced: bool) -> SendError | None:
         """MAIL, RCPT, DATA: None when the body may follow, else why not.
@@ -332,6 +352,13 @@ class Conversation:
         if reply.code == _CLOSING:
             self.wire.give_up("smtp_421")
         return _refused(reply) or Receipt(_queue_id(reply), answer=" ".join(reply.named).strip())
+
+
+def original(recipient: bytes) -> bytes:
+    """The recipient as ORCPT wants it: xtext (RFC 3461 4), or the UTF-8 form of RFC 6533 3."""
+    if recipient.isascii():
+        return b"rfc822;" + _XTEXT.sub(lambda found: b"+%02X" % found[0][0], recipient)
+    return b"utf-8;" + _UNITEXT.sub(lambda found: b"\\x{%02X}" % found[0][0], recipient)
 
 
 def _dotted(content: bytes) -> bytes:
