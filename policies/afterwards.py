@@ -122,7 +122,7 @@ def after_transfer(
 
 def _silent(failed: Notice, setting: Setting) -> Why | None:
     """Why nobody is told any more; a parked case still is, of its review."""
-    idle = standing_still(setting.obligation, setting.case)
+    idle = standing_still(setting.obligation, setting.case, setting.limit)
     step = step_of(failed.step, setting.ladder)
     reviewed = step is not None and step.at.anchor == REVIEW and setting.obligation.review_at is not None
     return None if idle is Why.PAUSED and reviewed else idle

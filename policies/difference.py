@@ -43,6 +43,7 @@ class Difference:
 
 WORDS: dict[str, Text] = {
     "acknowledge": Text("签收要求", "acknowledgement"),
+    "after_close": Text("案件关闭后仍计时", "runs on after the case is closed"),
     "applies_to": Text("适用于", "applies to"),
     "approved_by": Text("批准人", "approved by"),
     "area": Text("属地", "area"),

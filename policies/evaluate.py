@@ -69,7 +69,7 @@ def evaluate(
     setting = setting_of(policy, obligation, case, history, directory, first_handler, calendar, now, kinds)
     if setting is None:
         return _rest(Why.WITHDRAWN, obligation, history, history.light or Light.GREEN, now)
-    idle = standing_still(obligation, case)
+    idle = standing_still(obligation, case, setting.limit)
     parked = idle is Why.PAUSED and comes_back(obligation)
     if idle is not None and not parked:
         over_at = _over_at(idle, setting.limit, obligation, case, now)

@@ -231,6 +231,10 @@ class LimitPart(Part):
         description="到期后按周期再来，如每月答复 / comes again",
         examples=[{"every": "1 月", "until": "finished_at", "at_most": 24}, "每 1 月，最多 24 次"],
     )
+    after_close: bool = Field(
+        default=False,
+        description="true：案件关闭以后仍计时，如办结后的反馈、回访 / runs on after the case is closed",
+    )
     applies_to: CaseConditions = Field(default={}, description="只对哪些案件 / only these cases")
 
     def value(self, name: str) -> Limit:
@@ -257,6 +261,7 @@ class LimitPart(Part):
             recur=None if self.recur is None else self.recur.value(),
             pause=None if self.pause is None else self.pause.value(),
             set_by=set_by,
+            after_close=self.after_close,
         )
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 WARNINGS = frozenset({"assigned", "remind", "today"})  # texts that say: there is still time
 ACCUSATIONS = frozenset({"urge", "bulletin"})  # texts that say: it is too late
+CLOSING = frozenset({"finished_at", "closed_at"})  # what cases are usually closed with
 _SAMPLE_EVERY = timedelta(days=5)
 _SAMPLED_FOR = timedelta(days=730)
 _AT_TEN = timedelta(hours=2)  # ten o'clock in Shanghai
@@ -69,6 +70,24 @@ def _of_policy(policy: Policy, setting: Setting, today: date) -> Iterator[Proble
         calendar = setting.calendars[limit.calendar or policy.calendar or setting.default_calendar]
         yield from _looser_than_law(limit, calendar, today)
         yield from _of_ladder(policy, limit, calendar, today)
+    yield from _over_before_they_begin(policy)
+
+
+def _over_before_they_begin(policy: Policy) -> Iterator[Problem]:
+    """A limit that begins when the case is finished: a closed case runs no limit that does not ask for it."""
+    enabled = [limit for limit in policy.limits if limit.enabled]
+    for limit in enabled:
+        others = [other for other in enabled if other is not limit]
+        ends = {name for other in others for name in other.done if name in CLOSING}
+        ends |= {f"{other.id}.done" for other in others if other.done[0] in CLOSING}
+        start = next((name for name in limit.start if name in ends), None)
+        if start is None or limit.after_close:
+            continue
+        zh = f"“{limit.title}”从办结（{start}）起算；数据库里案件那时若已关闭，它就不再计时。"
+        zh += "办结后还要计时的，写 after_close: true"
+        en = f"'{limit.id}' begins when the case is finished ({start}); if the case is closed by then it never runs."
+        en += " To let it run on, write after_close: true"
+        yield Problem(("limits", limit.id, "start"), Text(zh, en))
 
 
 # --- limits -------------------------------------------------------------------------------------------------

@@ -359,7 +359,8 @@ class Limit:
     `or_within` the earliest end counts. Of the `platform_due` bounds the earliest that is there counts.
     `per_holder` gives every unit that receives the case a clock of its own, from its receipt (条例第二十三条第三款).
     With `set_by` the end is set for each case (指定办理期限, 条例第二十二条第一款第三项): the first of these milestones
-    that is there is the end, as it stands, and `within` is nought.
+    that is there is the end, as it stands, and `within` is nought. With `after_close` it runs on when the shared
+    database has closed the case (feedback, call-backs).
     """
 
     id: str
@@ -382,6 +383,7 @@ class Limit:
     recur: Recurrence | None = None
     pause: PauseRule | None = None
     set_by: tuple[str, ...] = ()
+    after_close: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ own: `clocks` (when a limit begins and is met), `pauses`, `extensions`, `ends` (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from policies.clocks import Clock, clock_of, closed_without, met_at
@@ -119,7 +119,8 @@ class _OfPolicy:
         if known:
             before = [one for one in self.before if one.policy == policy.id]
             linked = with_kept(limit, linked, clocks, before, self.now)
-        return _OfLimit(self.version, policy, limit, self.case, calendar, self.now, place, linked, known, self.words)
+        case = replace(self.case, open=True) if limit.after_close else self.case  # it runs on as if it were open
+        return _OfLimit(self.version, policy, limit, case, calendar, self.now, place, linked, known, self.words)
 
 
 def _of_policy(asked: _OfPolicy) -> tuple[list[_Result], list[Reason]]:
@@ -390,8 +391,8 @@ def _missing_end(asked: _OfLimit) -> list[Reason]:
 
 def _missing_start(asked: _OfLimit) -> list[Reason]:
     limit = asked.limit
-    if not asked.case.open or any(is_link(name) for name in limit.start):
-        return []  # a limit that follows another one begins when that one ends
+    if not asked.case.open or limit.after_close or any(is_link(name) for name in limit.start):
+        return []  # a limit that follows another one, or the end of the case, begins when that comes
     names = "、".join(limit.start)
     zh = f"“{limit.title}”适用，但没有起算时间（{names}），暂不能计算。"
     en = f"'{limit.id}' applies, but there is nothing to count from ({', '.join(limit.start)})."

@@ -112,10 +112,10 @@ def comes_back(obligation: Obligation) -> bool:
     return obligation.state is ObligationState.PAUSED and obligation.review_at is not None
 
 
-def standing_still(obligation: Obligation, case: Case) -> Why | None:
+def standing_still(obligation: Obligation, case: Case, limit: Limit) -> Why | None:
     """Why the clock does not run: done, paused, withdrawn; None if it does."""
     if obligation.state is ObligationState.DONE:
         return Why.DONE
-    if obligation.state is ObligationState.WITHDRAWN or not case.open:
+    if obligation.state is ObligationState.WITHDRAWN or not (case.open or limit.after_close):
         return Why.WITHDRAWN
     return Why.PAUSED if obligation.state is ObligationState.PAUSED else None

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from policies.foresight import Foresight, Told
 
 ALONE = 1500  # so many cases are played sooner here than by processes that have to start first
+RUNNING = frozenset({ObligationState.OPEN, ObligationState.PAUSED})
 SMALL_PAGE = 500
 FILES = 400  # pages are made larger rather than open more files than that at a time
 AHEAD = 3  # pages handed to each process beyond the one it works on
@@ -135,7 +136,7 @@ def _is_asked(known: Known, units: frozenset[str]) -> bool:
     """Whether the case is of these units and anything can happen to it."""
     if units and known.case.unit not in units:
         return False
-    return known.case.open or any(one.state is ObligationState.OPEN for one, _ in known.standing)
+    return known.case.open or any(one.state in RUNNING for one, _ in known.standing)
 
 
 @dataclass

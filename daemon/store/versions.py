@@ -110,10 +110,17 @@ def files_of(connection: sa.Connection, version: str) -> dict[str, str] | None:
     return None if found is None else dict(codec.decode(found))
 
 
+def _runs() -> sa.ColumnElement[bool]:
+    """Whether a case is open, or a limit still runs though it is closed."""
+    c, o = cases.c, obligations.c
+    limit = sa.exists().where(o.case_key == c.key, o.state.in_(("open", "paused")))
+    return sa.and_(c.gone.is_(False), sa.or_(c.open, limit))
+
+
 def cases_by_version(connection: sa.Connection) -> dict[str | None, int]:
     """How many running cases are bound to each version; None: to none yet."""
     c = cases.c
-    query = sa.select(c.policy_version, sa.func.count()).where(c.open, c.gone.is_(False)).group_by(c.policy_version)
+    query = sa.select(c.policy_version, sa.func.count()).where(_runs()).group_by(c.policy_version)
     return dict(map(tuple, fetch(connection, query)))
 
 
@@ -128,7 +135,7 @@ def running_cases(
 ) -> list[str]:
     """Keys of running cases, in order after `after`: of one version, of any but one, with a limit of one policy."""
     c, o = cases.c, obligations.c
-    query = sa.select(c.key).where(c.key > after, c.open, c.gone.is_(False))
+    query = sa.select(c.key).where(c.key > after, _runs())
     if bound_to is not None:
         query = query.where(c.policy_version == bound_to)
     if other_than is not None:
