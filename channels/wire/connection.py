@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 class ConnectionSettings(BaseModel):
     """How the provider is reached. Time-outs in seconds; `rate` in messages a second."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, coerce_numbers_to_str=True, hide_input_in_errors=True
+    )
 
     connect_timeout: float = Field(default=10, gt=0, le=300)
     timeout: float = Field(default=30, gt=0, le=300)
