@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = telemetry.logger(__name__)
 
 TRUSTED_FOR = timedelta(minutes=2)  # facts re-read this recently are not read again before sending
+DOUBTED = "case_doubted"  # why a delivery waits whose case is gone with most others: not believed yet
 MANY = 10_000  # more deliveries than any case has
 
 
@@ -170,7 +171,7 @@ class Engine:
         if key in looked.uncountable:
             _log_postponed(stored, looked.uncountable[key])
             return postponed(stored, looked.uncountable[key], now)
-        return self._decide(stored, known.get(key), now, away=looked.away)
+        return self._decide(stored, known.get(key), now, away=looked.away or key in looked.doubted)
 
     def _decide(self, stored: StoredObligation, case: StoredCase | None, now: datetime, *, away: bool) -> Decision:
         rule = self._rule_of(stored)
@@ -211,12 +212,12 @@ class Engine:
 
         What was decided within the last two minutes was decided on facts read then, and a limit that moved or ended
         since has cancelled it in the store; everything else is held against the shared database once more. While that
-        is away the last known facts decide. No trust goes against a recusal or a restriction any node has read.
+        is away the last known facts decide. What is gone together with most others only waits (`DOUBTED`). No trust
+        goes against a recusal or a restriction any node has read.
         """
         about_cases = [d for d in deliveries if d.notice.case_key]
         keys = {d.notice.case_key for d in about_cases if not _rests_on_fresh_facts(d, now)}
-        if keys:
-            self.intake.refresh(keys, now)
+        doubted = self.intake.refresh(keys, now).doubted if keys else frozenset[str]()
         keys |= self.store.guarded({d.notice.case_key for d in about_cases} - keys)
         if not keys:
             return {}
@@ -225,6 +226,9 @@ class Engine:
         refused: dict[str, str] = {}
         for one in about_cases:
             if one.notice.case_key not in keys:
+                continue
+            if one.notice.case_key in doubted:
+                refused[one.notice.key] = DOUBTED
                 continue
             known = obligations.get(one.notice.case_key, ())
             standing = [stored.obligation for stored in known]

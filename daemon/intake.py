@@ -41,6 +41,7 @@ PAGE = 1000
 SUSPICIOUS = (
     20  # more cases gone at once, and more than half of all, are believed only if the next whole reading agrees
 )
+PROBE = 100  # so many cases from all over the table are looked for before one is believed to be gone
 GONE = ""  # the fingerprint of a case that left the source: if it comes back, it is taken over whatever it says
 
 
@@ -52,6 +53,7 @@ class Looked:
     uncountable: Mapping[str, str] = field(default_factory=dict[str, str])  # other facts, which cannot be counted: why
     read: Mapping[str, Case] = field(default_factory=dict[str, Case])  # the facts as they are now, by fingerprint
     away: bool = False  # nobody answered: the last known facts hold
+    doubted: frozenset[str] = frozenset()  # gone with most others: not believed yet, their last known facts hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Intake:
         self._applied: str | None = None  # the mark of the rules this worker has counted everything by
         self._paused_seen_at: datetime | None = None
         self._missing: frozenset[str] = frozenset()  # most cases, gone at the last whole reading: not believed yet
+        self._most_gone = False  # seen before sending, not believed before the next whole reading
 
     def sync(self, now: datetime, *, full: bool = False) -> SyncReport:
         """Take over what changed in the shared database; everything when `full` or when the rules changed.
@@ -258,10 +261,7 @@ class Intake:
 
     def _notice_deletions(self, now: datetime) -> int:
         """After a whole reading: cases we know and the source no longer shows are gone."""
-        after, known = "", list[str]()
-        while page := self.store.fingerprints(after, PAGE):
-            known.extend(key for key, _ in page)
-            after = page[-1][0]
+        known = self._known()
         # Ours first: a case another node takes over in between is then missing here, not taken for deleted there.
         there = set(self.source.all_keys())
         gone = [key for key in known if key not in there]
@@ -276,9 +276,18 @@ class Intake:
             self._missing, gone = frozenset(gone), [key for key in gone if key in self._missing]
         else:
             self._missing = frozenset()
+        self._most_gone = False
         for keys in _chunks(gone, PAGE):
             self._withdraw_cases(keys, now)
         return len(gone)
+
+    def _known(self) -> list[str]:
+        """The keys of all cases not gone."""
+        after, known = "", list[str]()
+        while page := self.store.fingerprints(after, PAGE):
+            known.extend(key for key, _ in page)
+            after = page[-1][0]
+        return known
 
     def _withdraw_cases(self, keys: Sequence[str], now: datetime) -> None:
         known = self.store.cases(keys)
@@ -314,14 +323,16 @@ class Intake:
         known = {key: print_.removesuffix(NOTICED) for key, print_ in self.store.fingerprints_of(asked).items()}
         try:
             fresh, bad = self._reread(asked)
+            unusable = {row.case for row in bad}
+            gone = [key for key in asked if key not in fresh and key not in unusable]
+            doubted = self._doubted_of(gone)
         except SourceUnavailable as error:
             if self.away_since is None:
                 log.warning(telemetry.SOURCE_AWAY, problem=error.message.zh)
             self.away_since = self.away_since or now
             return Looked(away=True)
         self.away_since = None
-        unusable = {row.case for row in bad}
-        gone = [key for key in asked if key not in fresh and key not in unusable]
+        gone = [key for key in gone if key not in doubted]
         if gone:
             self._withdraw_cases(gone, now)
         prints = {fingerprint(case, now): case for case in fresh.values()}
@@ -334,7 +345,24 @@ class Intake:
         if uncountable:
             self._set_aside("cases", uncountable, set(), now, whole=False)
         why = {row.row: row.reason for row in uncountable}
-        return Looked(frozenset(gone).union(case.key for case in changed if case.key not in why), why, prints)
+        moved = frozenset(gone).union(case.key for case in changed if case.key not in why)
+        return Looked(moved, why, prints, doubted=doubted)
+
+    def _doubted_of(self, gone: Collection[str]) -> frozenset[str]:
+        """Which of those gone are not believed to be before the next whole reading. Raises SourceUnavailable.
+
+        Before one is believed, some from all over the table are looked for: one lot may lie in the half that is there.
+        """
+        if gone and not self._most_gone:
+            known = self._known()
+            probe = set(known[:: max(len(known) // PROBE, 1)])
+            there, bad = self.source.reread(probe)
+            lost = probe.difference(there, (row.case for row in bad))
+            self._most_gone = len(lost) > SUSPICIOUS and 2 * len(lost) > len(probe)
+            if self._most_gone:
+                problem = f"抽查 {len(probe)} 个案件，{len(lost)} 个突然不见，下次全量核对再处理"
+                log.warning(telemetry.SOURCE_AWAY, problem=problem)
+        return frozenset(gone) if self._most_gone else self._missing.intersection(gone)
 
     def _reread(self, asked: set[str]) -> tuple[dict[str, Case], tuple[BadRow, ...]]:
         fresh, bad = self.source.reread(asked)

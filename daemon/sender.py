@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from channels.base import CANNOT_ASK, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
 from daemon import telemetry
+from daemon.engine import DOUBTED
 from daemon.entries import POSTPONE
 from daemon.errors import DaemonError
 from daemon.letters import REST, Letter, as_of, contented, letters_of, result_of, results_of
@@ -275,11 +276,7 @@ class Sender:
             problem = error.message.zh if isinstance(error, DaemonError) else type(error).__name__
             log.warning(telemetry.POSTPONED, channel=way.name, problem=problem)
             return [result_of(one, TemporaryFailure("gate"), now) for one in claimed]
-        results = [
-            DeliveryResult(one, DeliveryState.CANCELLED, now, error=refused[one.notice.key])
-            for one in claimed
-            if one.notice.key in refused
-        ]
+        results = [_not_true(one, refused[one.notice.key], now) for one in claimed if one.notice.key in refused]
         true = [one for one in claimed if one.notice.key not in refused]
         results += [_waiting(one, quiet[one.notice.key], now) for one in true if one.notice.key in quiet]
         true = [one for one in true if one.notice.key not in quiet]
@@ -418,13 +415,20 @@ class Sender:
         return result
 
 
-def _waiting(one: Delivery, until: datetime, now: datetime) -> DeliveryResult:
-    """Not now: the hour is quiet."""
+def _not_true(one: Delivery, why: str, now: datetime) -> DeliveryResult:
+    """It does not go out; if its case is gone together with most others it waits until that is believed, or over."""
+    if why == DOUBTED:
+        return _waiting(one, now + POSTPONE, now, why)
+    return DeliveryResult(one, DeliveryState.CANCELLED, now, error=why)
+
+
+def _waiting(one: Delivery, until: datetime, now: datetime, why: str = Why.QUIET.value) -> DeliveryResult:
+    """Not now: the hour is quiet, or the case is gone and that is not believed."""
     return DeliveryResult(
         one,
         DeliveryState.RETRYING,
         now,
-        error=Why.QUIET.value,
+        error=why,
         not_before_at=until,
         possible_duplicate=one.possible_duplicate,
     )

@@ -133,6 +133,30 @@ async def test_a_half_filled_table_is_believed_only_the_second_time(tmp_path: Pa
         assert world.obligation("XF00000029").state is ObligationState.WITHDRAWN
 
 
+async def test_most_cases_gone_before_sending_wait_for_the_next_whole_reading(tmp_path: Path, store_url: str) -> None:
+    """In lots however small, what was decided waits and nothing is cancelled; when the cases are back it goes out."""
+    async with running_office(tmp_path, store_url, cases=60) as world:
+        await world.work("2026-09-16 10:00")
+        world.clock.move_to(at("2026-09-28 09:00"))
+        await world.node.tick()
+        world.execute("CREATE TABLE kept AS SELECT * FROM cases")
+        world.execute("DELETE FROM cases WHERE no > 'XF00000002'")
+        world.clock.advance(timedelta(minutes=3))
+        await world.node.pump()
+        world.collect()
+        states = [d.error for n in range(60) for d in world.deliveries(key=f"XF{n:08}") if d.notice.say == "remind"]
+        assert (states.count("withdrawn"), states.count("case_doubted")) == (0, 2 * 57)
+        world.execute("INSERT INTO cases SELECT * FROM kept WHERE no > 'XF00000002'")
+        assert (await world.node.full_sync()).gone == 0
+        world.clock.advance(timedelta(minutes=11))
+        await world.node.pump_until_idle()
+        assert world.collect()
+        told = [
+            d.state.value for n in range(60) for d in world.deliveries(key=f"XF{n:08}") if d.error == "case_doubted"
+        ]
+        assert told == []
+
+
 async def test_rows_that_cannot_be_used_are_listed_until_they_are_mended(world: Running) -> None:
     """A bad date sets a new case aside with its reason; when the row is corrected the list is empty again."""
     columns = "INSERT INTO cases (no, unit, handler, arrived, changed) VALUES"
