@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 
 from policies.errors import KeyPath, Problem
-from policies.spelling import suggestion
+from policies.spelling import suggestion, wide_mark
 from policies.text import Text
 
 if TYPE_CHECKING:
@@ -270,11 +270,61 @@ def _sentence(kind: str, context: Mapping[str, Any], value: object, technical: s
 
 def _unknown_key(path: KeyPath, model: type[BaseModel]) -> Problem:
     key, known = str(path[-1]), _known_keys(model, path)
-    hint = suggestion(key, known)
+    hint = _glued(key, known) or wide_mark(key) or _in_english(key, known) or suggestion(key, known)
     if hint is None and known:
         hint = Text(f"可写的有：{'、'.join(known)}", f"known are: {', '.join(known)}")
     name = shown(key)
     return Problem(path, Text(f"不认识的配置项{name.zh}", f"unknown key {name.en}"), hint)
+
+
+def _glued(key: str, known: Sequence[str]) -> Text | None:
+    """`at:due` and `to：handler` inside braces are read as one word: the colon is none."""
+    for colon, zh, en in (
+        (":", "的冒号后面要空一格", "needs a blank after its colon"),
+        ("：", "后面是全角“：”，应改成英文冒号“:”，后面空一格", 'has a full-width colon: write ":" and a blank'),
+    ):
+        name, found, _ = key.partition(colon)
+        if found and name.strip() in known:
+            return Text(f"“{name.strip()}”{zh}", f'"{name.strip()}" {en}')
+    return None
+
+
+# What an office calls the keys of a policy; only those that may stand at that place are suggested.
+_IN_CHINESE: Mapping[str, tuple[str, ...]] = {
+    key: tuple(words.split())
+    for key, words in {
+        "applies_to": "适用 适用范围 范围",
+        "title": "名称 标题",
+        "basis": "依据",
+        "start": "起算 开始",
+        "within": "期限 时限 长度 多久",
+        "done": "办完 办结 完成",
+        "ladder": "阶梯",
+        "limits": "时限 期限",
+        "ladders": "阶梯",
+        "lights": "灯 亮灯",
+        "steps": "梯级 步骤",
+        "at": "时刻 时间",
+        "to": "发给 收件人 主送",
+        "cc": "抄送",
+        "say": "模板 内容",
+        "via": "通道",
+        "repeat": "重复",
+        "acknowledge": "签收",
+        "quiet_hours": "免打扰",
+        "restricted": "限制知悉",
+        "extension": "延期",
+        "pause": "中止",
+        "tests": "测试",
+        "roles": "角色",
+        "chain": "上级链",
+    }.items()
+}
+
+
+def _in_english(key: str, known: Sequence[str]) -> Text | None:
+    meant = next((name for name in known if key in _IN_CHINESE.get(name, ())), None)
+    return None if meant is None else Text(f"应写“{meant}”", f'write "{meant}"')
 
 
 def _unknown_word(path: KeyPath, value: object, expected: str, hidden: Hidden) -> Problem:

@@ -96,6 +96,19 @@ _WORDS: dict[str, tuple[Unit, Fraction]] = {
     for word in words
 }
 
+# what is often written instead of a unit -> what is meant, in both languages
+_MEANT: dict[str, tuple[str, str]] = {
+    word: meant
+    for meant, words in (
+        (("日", "days"), ("d",)),
+        (("工作日", "workdays"), ("工作天", "上班日", "wd", "bd")),
+        (("小时", "hours"), ("h", "hr", "hrs", "钟头", "时")),
+        (("工作小时", "workhours"), ("工时", "上班小时", "wh")),
+        (("分钟", "minutes"), ("分", "min", "mins")),
+    )
+    for word in words
+}
+
 _NAMES: dict[Unit, tuple[str, str, str]] = {
     Unit.DAY: ("日", "day", "days"),
     Unit.WORKDAY: ("工作日", "workday", "workdays"),
@@ -293,11 +306,13 @@ def _unit(text: str, number: str, written: str) -> tuple[Unit, Fraction]:
                 f"'{text}': weeks are not a unit here, write {days} days",
             )
         )
+    meant = _MEANT.get(word)
     raise DurationError(
         Text(
-            f"“{text}”的单位“{written.strip()}”不认识：应为 日、工作日、月、年、小时、工作小时、分钟、工作分钟之一",
+            f"“{text}”的单位“{written.strip()}”不认识：应为 日、工作日、月、年、小时、工作小时、分钟、工作分钟之一"
+            + ("" if meant is None else f"，是不是想写“{number} {meant[0]}”？"),
             f"'{text}': unknown unit '{written.strip()}', expected days, workdays, months, years, hours, workhours, "
-            "minutes or workminutes",
+            "minutes or workminutes" + ("" if meant is None else f"; did you mean '{number} {meant[1]}'?"),
         )
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 _LIMIT_NAMES = re.compile(r"(^|_)(limit|due|deadline|until|to)_at$")
 EARLIEST_YEAR, LATEST_YEAR = 1949, 2200
+DECEMBER = 12
 DAY_END = time(23, 59, 59, 999_999)
 
 
@@ -77,12 +79,25 @@ def clock_of(value: object) -> Clock:
         on = date(year or 0, month or 0, day or 0)
         at = None if clock[0] is None else time(clock[0], clock[1] or 0, clock[2] or 0)
     except ValueError:
-        raise Mistake(Text(f"没有“{value}”这个时间", f'there is no such time as "{value}"')) from None
+        why = _no_such(year or 0, month or 0, day or 0)
+        raise Mistake(
+            Text(f"没有“{value}”这个时间：{why.zh}", f'there is no such time as "{value}": {why.en}')
+        ) from None
     if not EARLIEST_YEAR <= on.year < LATEST_YEAR:
         raise Mistake(
             Text(f"年份应在 1949 到 2199 之间，实为“{value}”", f'expected a year 1949 to 2199, found "{value}"')
         )
     return Clock(on, at)
+
+
+def _no_such(year: int, month: int, day: int) -> Text:
+    """What is wrong with a day or a time of day that cannot be."""
+    if not 1 <= month <= DECEMBER:
+        return Text("月份应为 1 到 12", "a month is 1 to 12")
+    last = monthrange(max(year, 1), month)[1]
+    if not 1 <= day <= last:
+        return Text(f"{year} 年 {month} 月是 1 到 {last} 日", f"that month has the days 1 to {last}")
+    return Text("钟点应为 00:00 到 23:59", "a time of day is 00:00 to 23:59")
 
 
 def _day_of(value: object) -> date:

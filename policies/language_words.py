@@ -28,7 +28,7 @@ from pydantic_core import InitErrorDetails, core_schema
 
 from policies.complaints import Mistake, expected_found, one_of, shown
 from policies.language_patterns import MILESTONE, RECIPIENT, START
-from policies.spelling import suggestion
+from policies.spelling import suggestion, wide_mark
 from policies.text import Text
 
 if TYPE_CHECKING:
@@ -139,7 +139,32 @@ def refuse_unknown(word: str, known: Collection[str] | None, zh: str, en: str) -
     if known is None or word in known:
         return
     found = shown(word)
-    raise Mistake(Text(f"没有名为{found.zh}的{zh}", f"there is no {en} named {found.en}"), meant_or_known(word, known))
+    message = Text(f"没有名为{found.zh}的{zh}", f"there is no {en} named {found.en}")
+    hint = wide_mark(word) or (role_meant(word, known) if en in _ROLE_WORDS else meant_or_known(word, known))
+    raise Mistake(message, _with_place(hint, en))
+
+
+_ROLE_WORDS = ("role", "role or person")
+_DEFINED_IN = {"case field": "cases.columns", "milestone": "cases.milestones"}
+
+
+def _with_place(hint: Text | None, en: str) -> Text | None:
+    """Fields and milestones come from the shared database: the hint says where new ones are named."""
+    if hint is None or en not in _DEFINED_IN:
+        return hint
+    place = _DEFINED_IN[en]
+    return hint + Text(
+        f"（要用新的，先在 source.yaml 的 {place} 里写明）", f" (name new ones under {place} in source.yaml)"
+    )
+
+
+def role_meant(word: str, known: Collection[str]) -> Text | None:
+    """The role that an office calls so, or the nearest one, or else all of them with what they are called."""
+    named = next((role for role in known if ROLES.get(role) == word), None)
+    if named is not None:
+        return Text(f"应写“{named}”", f'write "{named}"')
+    titles = [f"{role}（{ROLES[role]}）" if role in ROLES else role for role in sorted(known)]
+    return suggestion(word, known) or Text(f"可写的有：{'、'.join(titles)}", f"known are: {', '.join(sorted(known))}")
 
 
 def meant_or_known(word: str, known: Collection[str]) -> Text | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,20 @@ def suggestion(word: str, known: Iterable[str]) -> Text | None:
     """The hint for a misspelt word, as a sentence; None if nothing is near."""
     meant = did_you_mean(word, known)
     return None if meant is None else Text(f"是不是想写“{meant}”？", f'did you mean "{meant}"?')
+
+
+_WIDE_MARK = re.compile(r"[：，；、｛｝【】［］（）“”‘’]")
+
+
+def wide_mark(word: str) -> Text | None:
+    """The hint for a word that holds a mark of Chinese writing; None if it holds none."""
+    found = _WIDE_MARK.search(word)
+    if found is None:
+        return None
+    return Text(
+        f"里面的 {found[0]} 是全角的，冒号、逗号、括号、引号都要用半角",
+        f"{found[0]} in it is full-width: colons, commas, brackets and quotes must be plain",
+    )
 
 
 def dotted(path: KeyPath) -> str:
