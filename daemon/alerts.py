@@ -181,14 +181,22 @@ def about_conflicts(conflicts: Iterable[tuple[str, datetime]], zone: tzinfo) -> 
             yield first_handlers_disputed(len(cases) - CASES_A_DAY), day
 
 
-def release_wanted(count: int, since: str) -> Trouble:
-    """Notices above the leader have been waiting for a human for longer than a working day."""
+def release_wanted(count: int, since: str, too_late: int = 0) -> Trouble:
+    """Notices above the leader have been waiting for a human for longer than a working day; some until too late."""
+    more = Text("", "")
+    if too_late:
+        more = Text(
+            f"另有 {too_late} 条等到下一梯级接替，不会再发出。",
+            f" {too_late} more waited until the next step took over and will not go out any more.",
+        )
     return Trouble(
         "release_wanted",
         Text(f"{count}条消息等候核发", f"{count} messages await release"),
         Text(
-            f"{count} 条发给主要负责人以上的消息等候人工核发，最早一条自 {since} 起。",
-            f"{count} messages that go above the leader wait for a human's release, the oldest since {since}.",
+            f"{count} 条发给主要负责人以上的消息等候人工核发，最早一条自 {since} 起；"
+            f"下一梯级接替后不能再核发。{more.zh}",
+            f"{count} messages that go above the leader wait for a human's release, the oldest since {since}; "
+            f"once the next step takes over they cannot be released any more.{more.en}",
         ),
         say="release_wanted",
     )

@@ -291,7 +291,9 @@ class Node:
         calendar = self.configuration.calendars[self.configuration.settings.office.calendar]
         held_at = proof.oldest_held_at
         if held_at is not None and now >= shift(held_at, A_WORKING_DAY, calendar):
-            found.append(alerts.release_wanted(proof.held, f"{held_at.astimezone(zone):%Y-%m-%d %H:%M}"))
+            found.append(
+                alerts.release_wanted(proof.held, f"{held_at.astimezone(zone):%Y-%m-%d %H:%M}", proof.held_too_long)
+            )
         unknown = alerts.year_unknown(calendar, now.astimezone(zone).date())
         return [*found, unknown] if unknown else found
 

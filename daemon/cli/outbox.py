@@ -65,6 +65,7 @@ def list_deliveries(
 ) -> None:
     """列出投递；编号可用于 retry、cancel / list deliveries; retry and cancel take the numbers."""
     from daemon.cli.reading import desk  # noqa: PLC0415 - loads the database library
+    from daemon.clock import SystemClock  # noqa: PLC0415 - the same
     from daemon.store.values import DeliveryState  # noqa: PLC0415 - the same
 
     with desk(config_path) as at_desk:
@@ -77,12 +78,12 @@ def list_deliveries(
             for delivery in found:
                 click.echo(f"{delivery.id}\t{delivery.notice.key}")
             return
-        _show(at_desk, found)
+        _show(at_desk, found, SystemClock().now())
         if len(found) == limit:
             click.echo(speak(f"只列前 {limit} 条，--limit 可改。", f"the first {limit} only; see --limit"))
 
 
-def _show(at_desk: Desk, found: Sequence[Delivery]) -> None:
+def _show(at_desk: Desk, found: Sequence[Delivery], now: datetime) -> None:
     """A line or two for each: what, to whom, how it stands."""
     from daemon.cli.reading import show_table, state_word  # noqa: PLC0415 - loads the database library
 
@@ -100,7 +101,7 @@ def _show(at_desk: Desk, found: Sequence[Delivery]) -> None:
                 at_desk.local(delivery.created_at),
                 f"{delivery.notice.case_key}\n{_what(names, delivery)}",
                 f"{names.person(delivery.notice.person)}\n{names.channel(delivery.notice.channel)}",
-                _standing(names, delivery, state_word(delivery.state)),
+                _standing(names, delivery, state_word(delivery.state), now),
                 delivery.attempts,
             )
             for delivery in found
@@ -110,17 +111,20 @@ def _show(at_desk: Desk, found: Sequence[Delivery]) -> None:
     )
 
 
-def _standing(names: Names, delivery: Delivery, state: str) -> str:
+def _standing(names: Names, delivery: Delivery, state: str, now: datetime) -> str:
     """The state, the error in words, and its code, each on a line of its own."""
     code = delivery.error
     words = names.problem(delivery)
     told = words.removesuffix(f"（{code}）").removesuffix(f" ({code})") if code else ""
-    return "\n".join(filter(None, (state, told, code if told != words else "", *_manner(names, delivery))))
+    return "\n".join(filter(None, (state, told, code if told != words else "", *_manner(names, delivery, now))))
 
 
-def _manner(names: Names, delivery: Delivery) -> Iterator[str]:
+def _manner(names: Names, delivery: Delivery, now: datetime) -> Iterator[str]:
     """What is out of the ordinary about how it goes out, and what came back."""
     notice, state = delivery.notice, delivery.state.value
+    if delivery.held_too_long(now):
+        yield speak("不再发出（下一梯级已接替）", "will not go out any more (the next step took over)")
+        return
     if notice.hold_until is not None and state in {"pending", "held"} and not delivery.attempts:
         until = names.instant(notice.hold_until)
         yield speak(f"{until} 以后发（免打扰）", f"held until {until} (quiet hours)")
@@ -189,12 +193,13 @@ def release(notices: tuple[str, ...], by: str, reason: str, config_path: str, *,
     """核发：放行须经人工核发的投递，发出前再核对一次。编号（NUMBER）见 outbox list --state held。
 
     Let notices go out that wait for a release; they are checked once more before that. NUMBER: see `outbox list`.
+    Exit code 1 when one cannot be released, with the reason: it does not wait, or the next step has taken over.
     """
 
     def act(store: Store, found: Sequence[str], now: datetime) -> int:
         return store.release(found, by, reason, now)
 
-    _order(config_path, notices, reason, "", act, as_json=as_json)
+    _order(config_path, notices, reason, "", act, _not_to_release, as_json=as_json)
 
 
 @outbox.command()
@@ -216,18 +221,35 @@ def refuse(notices: tuple[str, ...], by: str, reason: str, config_path: str, *, 
     _order(config_path, notices, reason, "", act, as_json=as_json)
 
 
+def _not_to_release(names: Names, delivery: Delivery, now: datetime) -> str | None:
+    """Why it cannot be released."""
+    from daemon.cli.reading import state_word  # noqa: PLC0415 - loads the database library
+
+    expires_at = delivery.notice.expires_at
+    if expires_at is not None and delivery.held_too_long(now):
+        at = names.instant(expires_at)
+        return speak(
+            f"下一梯级已于 {at} 接替，不再发出", f"the next step took over at {at}: it will not go out any more"
+        )
+    if delivery.state.value != "held":
+        state = state_word(delivery.state)
+        return speak(f"不在待核发（{state}）", f"does not wait for a release ({state})")
+    return None
+
+
 def _order(
     config_path: str,
     notices: tuple[str, ...],
     reason: str,
     kind: str,
     act: Callable[[Store, Sequence[str], datetime], int],
+    obstacle: Callable[[Names, Delivery, datetime], str | None] = lambda _names, _delivery, _now: None,
     *,
     as_json: bool,
 ) -> None:
     """Write the order into the ledger, then carry it out: an order without its effect can be seen, not the reverse.
 
-    Without a `kind` the act writes its own line.
+    Without a `kind` the act writes its own line. What an `obstacle` is told for is left alone.
     """
     from daemon.cli.reading import desk  # noqa: PLC0415 - loads the database library
     from daemon.clock import SystemClock  # noqa: PLC0415 - the same
@@ -236,7 +258,10 @@ def _order(
     with desk(config_path) as at_desk:
         now, actor = SystemClock().now(), getpass.getuser()
         asked = {name: _find(at_desk, name) for name in notices}
-        found = {one.notice.key: one.notice.case_key for one in asked.values() if one is not None}
+        there = {name: one for name, one in asked.items() if one is not None}
+        told = ((name, obstacle(at_desk.names, one, now)) for name, one in there.items())
+        left_alone = {name: why for name, why in told if why is not None}
+        found = {one.notice.key: one.notice.case_key for name, one in there.items() if name not in left_alone}
         unknown = [name for name, one in asked.items() if one is None]
         if found and kind:
             at_desk.store.append(
@@ -244,10 +269,21 @@ def _order(
             )
         done = act(at_desk.store, list(found), now) if found else 0
     if as_json:
-        click.echo(to_json({"done": done, "asked": len(notices), "unknown": unknown}))
+        click.echo(
+            to_json(
+                {
+                    "done": done,
+                    "asked": len(notices),
+                    "unknown": unknown,
+                    **({"left_alone": left_alone} if left_alone else {}),
+                }
+            )
+        )
     else:
         for name in unknown:
             click.echo(speak(f"待发箱里没有：{name}", f"not in the outbox: {name}"), err=True)
+        for name, why in left_alone.items():
+            click.echo(f"{name}: {why}", err=True)
         click.echo(speak(f"已处理 {done} 条，共 {len(notices)} 条。", f"done: {done} of {len(notices)}"))
     if done < len(notices):
         sys.exit(EXIT_FOUND)

@@ -150,6 +150,7 @@ def _as_json(found: Found) -> dict[str, object]:
             "oldest_pending_at": audit.oldest_pending_at,
             "held": audit.held,
             "oldest_held_at": audit.oldest_held_at,
+            "held_too_long": audit.held_too_long,
         },
         "counts": {name: dict(numbers) for name, numbers in found.counts.items()},
         "channels": {name: dict(states) for name, states in standing.channels.items()},
@@ -224,6 +225,9 @@ def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
     if audit.oldest_held_at is not None:
         since = _with_age(at_desk, audit.oldest_held_at, found.now)
         held = speak(f"{audit.held} 条；最早一条自 {since}", f"{audit.held}; the oldest since {since}")
+    if audit.held_too_long:
+        n = audit.held_too_long
+        held += speak(f"；另有 {n} 条已由下一梯级接替，不再发出", f"; {n} more will not go out any more")
     sealed = _with_age(at_desk, standing.sealed_at, found.now)
     if standing.unsealed:
         sealed += speak(f"；其后 {standing.unsealed} 行未封存", f"; {standing.unsealed} rows since")
@@ -233,7 +237,7 @@ def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
         (speak("时限", "limits"), open_ones),
         (speak("在办的灯", "lights"), _lights(at_desk.names, found.counts.get("lights", {}))),
         (speak("待发消息", "to be sent"), waiting),
-        *([(speak("待核发", "await release"), held)] if audit.held else []),
+        *([(speak("待核发", "await release"), held)] if audit.held or audit.held_too_long else []),
         (speak("台账封存", "ledger sealed"), sealed),
         (speak("策略版本", "policy version"), found.policy_version[:12]),
     ]

@@ -369,7 +369,10 @@ class Store:
             return digests.bind(connection, epoch, digests_by_id)
 
     def release(self, keys: Collection[str], by: str, reason: str, now: datetime) -> int:
-        """Let notices that are held go out, by notice key; returns how many. They are checked again before that."""
+        """Let notices that are held go out, by notice key; returns how many. They are checked again before that.
+
+        What the next step took over from by `now` is not let go any more.
+        """
         with self._database.writing() as connection:
             return release.release(connection, keys, by, reason, now)
 

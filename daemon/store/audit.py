@@ -43,7 +43,7 @@ def audit(connection: sa.Connection, now: datetime, grace: timedelta) -> Audit:
     ]
     by_state = sa.select(d.state, count).where(WAITING).group_by(d.state)
     waiting: dict[str, int] = dict(fetch(connection, by_state))
-    held, oldest_held_at = release.waiting(connection)
+    held, oldest_held_at, held_too_long = release.waiting(connection, now)
     oldest_pending = sa.select(sa.func.min(d.created_at)).where(WAITING, d.state != "in_doubt")
     return Audit(
         open=connection.execute(sa.select(count).where(o.state == "open")).scalar_one(),
@@ -55,6 +55,7 @@ def audit(connection: sa.Connection, now: datetime, grace: timedelta) -> Audit:
         oldest_pending_at=maybe_instant(connection.execute(oldest_pending).scalar()),
         held=held,
         oldest_held_at=oldest_held_at,
+        held_too_long=held_too_long,
     )
 
 

@@ -27,14 +27,19 @@ _HELD = sa.text("""
         SELECT (SELECT min(d.channel) FROM deliveries d WHERE d.channel > known.channel)
         FROM known WHERE known.channel IS NOT NULL
     )
-    SELECT count(*) AS number, min(d.created_at) AS oldest
+    SELECT count(*) AS number,
+        sum(CASE WHEN d.expires_at <= :now THEN 1 ELSE 0 END) AS in_vain,
+        min(CASE WHEN d.expires_at <= :now THEN NULL ELSE d.created_at END) AS oldest
     FROM known JOIN deliveries d ON d.channel = known.channel AND d.state = 'held'
 """)
 
 
 def release(connection: sa.Connection, keys: Collection[str], by: str, reason: str, now: datetime) -> int:
-    """Let what is held go out, after its quiet hours if those are still to come; returns how many."""
-    found = _held(connection, keys)
+    """Let what is held go out, after its quiet hours if those are still to come; returns how many.
+
+    What the next step took over from stays: it would be cancelled just before sending, and nobody would be told.
+    """
+    found = [one for one in _held(connection, keys) if not one.held_too_long(now)]
     written: list[tuple[Any, ...]] = []
     for one in found:
         hold_until = one.notice.hold_until
@@ -53,10 +58,11 @@ def refuse(connection: sa.Connection, keys: Collection[str], by: str, reason: st
     return len(found)
 
 
-def waiting(connection: sa.Connection) -> tuple[int, datetime | None]:
-    """How many wait for a release, and since when the oldest does."""
-    row = fetch(connection, _HELD)[0]
-    return row.number, maybe_instant(row.oldest)
+def waiting(connection: sa.Connection, now: datetime) -> tuple[int, datetime | None, int]:
+    """How many wait for a release, since when the oldest does, and how many waited until nobody can let them go."""
+    row = fetch(connection, _HELD, {"now": micros(now)})[0]
+    in_vain = int(row.in_vain or 0)
+    return row.number - in_vain, maybe_instant(row.oldest), in_vain
 
 
 def _held(connection: sa.Connection, keys: Collection[str]) -> list[Delivery]:

@@ -233,6 +233,11 @@ class Delivery:
     read_at: datetime | None = None
     acknowledged_at: datetime | None = None
 
+    def held_too_long(self, now: datetime) -> bool:
+        """Whether it waits for a release in vain: the next step of its ladder has taken over."""
+        expires_at = self.notice.expires_at
+        return self.state is DeliveryState.HELD and expires_at is not None and now >= expires_at
+
 
 class Acknowledged(StrEnum):
     """What is answered to somebody who acknowledges a case (签收)."""
@@ -286,6 +291,7 @@ class Audit:
     oldest_pending_at: datetime | None
     held: int = 0  # wait for a human's release
     oldest_held_at: datetime | None = None
+    held_too_long: int = 0  # the next step took over while they waited: nobody can let them go any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ def office(tmp_path: Path) -> Office:
 def notices() -> tuple[Notice, ...]:
     """One of each manner, about one case."""
     return (
-        notice("held", release=True, person="principal"),
+        notice("held", release=True, person="principal", expires_at=None),
+        notice("late", release=True, person="mayor", expires_at=NOW),
         notice("quiet", hold_until=NOW + timedelta(hours=9), person="later"),
         notice("dark", dark=True),
         notice("woken", may_wake="条例第三十一条", wait=timedelta(minutes=30)),
@@ -113,12 +114,24 @@ def test_what_is_not_held_cannot_be_released(office: Office) -> None:
         assert state_of(office, key) == before
 
 
+def test_what_the_next_step_took_over_from_cannot_be_released_and_says_so(office: Office) -> None:
+    """At once, with the reason and exit code 1; list and status do not let it wait for ever."""
+    listed = duban(office, "outbox", "list", "--case", CASE).stdout
+    assert "不再发出" in listed
+    result = duban(office, "outbox", "release", number_of(office, "late"), "--by", "张主任", "--reason", "已阅")
+    assert (result.exit_code, state_of(office, "late")) == (1, "held")
+    assert "下一梯级已于" in result.stderr
+    told = json.loads(duban(office, "status", "--json").stdout)["audit"]
+    assert (told["held"], told["held_too_long"]) == (1, 1)
+    assert "另有 1 条已由下一梯级接替，不再发出" in duban(office, "status").stdout
+
+
 def test_the_status_counts_what_waits_for_a_release(office: Office) -> None:
     """How many, since when; and dark ones in a column of their own."""
     told = json.loads(duban(office, "status", "--json").stdout)
     assert told["audit"]["held"] == 1
     assert told["audit"]["oldest_held_at"] == NOW.isoformat()
-    assert told["counts"]["deliveries"] == {"accepted": 1, "dark": 1, "held": 1, "pending": 1}
+    assert told["counts"]["deliveries"] == {"accepted": 1, "dark": 1, "held": 2, "pending": 1}
     assert "待核发" in duban(office, "status").stdout
 
 
