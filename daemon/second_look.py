@@ -32,7 +32,9 @@ def failed_trials(configuration: Configuration) -> tuple[Text, ...]:
 
 def remarks(configuration: Configuration, today: date, people: Directory | None) -> tuple[Text, ...]:
     """What is worth a second look, with file, line and column; without `people` no role is looked up."""
-    setting = Setting(configuration.calendars, configuration.settings.office.calendar, people)
+    columns = configuration.settings.source.cases.columns
+    codes = {name: column.values for name, column in columns.items() if column.values}
+    setting = Setting(configuration.calendars, configuration.settings.office.calendar, people, codes)
     return _in_files(configuration, lint(configuration.policies, setting, today))
 
 

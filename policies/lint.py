@@ -9,7 +9,7 @@ Dates are not reasoned about but tried: every limit is counted from sample days 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from policies.counting import CountError, count
 from policies.duration import format_duration, format_moment, limit_words
 from policies.errors import Problem
+from policies.lint_values import values_nobody_has
 from policies.model import Light, Roll
 from policies.moving import moment_at
 from policies.quiet import hold_until, is_hour_class
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from policies.calendar import Calendar
     from policies.duration import Duration
     from policies.errors import KeyPath
-    from policies.model import Directory, Ladder, Limit, Policy, PolicySet, Step
+    from policies.model import Directory, Ladder, Limit, Policy, PolicySet, Scalar, Step
 
 WARNINGS = frozenset({"assigned", "remind", "today"})  # texts that say: there is still time
 ACCUSATIONS = frozenset({"urge", "bulletin"})  # texts that say: it is too late
@@ -43,11 +44,15 @@ _AT_TEN = timedelta(hours=2)  # ten o'clock in Shanghai
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the rest of the configuration says: calendars by name, and who is who if that is known."""
+    """What the rest of the configuration says: calendars by name, and who is who if that is known.
+
+    `codes` says of each case field how the codes of its column are read.
+    """
 
     calendars: Mapping[str, Calendar]
     default_calendar: str = "china"
     people: Directory | None = None
+    codes: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict[str, "Mapping[str, Scalar]"])
 
 
 def lint(policies: PolicySet, setting: Setting, today: date) -> tuple[Problem, ...]:
@@ -62,6 +67,8 @@ def lint(policies: PolicySet, setting: Setting, today: date) -> tuple[Problem, .
 def _of_policy(policy: Policy, setting: Setting, today: date) -> Iterator[Problem]:
     yield from _unused_ladders(policy)
     yield from _vacant_roles(policy, setting.people)
+    yield from _unknown_persons(policy, setting.people)
+    yield from values_nobody_has(policy, setting.codes)
     for limit in policy.limits:
         if not limit.enabled:
             continue
@@ -249,8 +256,10 @@ def _at_the_wrong_time(
         en = f"the warning '{step.say}' comes after '{limit.id}' has ended; move it before, or urge instead"
         yield Problem((*path, "say"), Text(zh, en))
     if step.say in ACCUSATIONS and after * 2 < len(there):
-        zh = f"超期用语“{step.say}”在“{limit.title}”到期之前就发，会冤枉人"
-        en = f"'{step.say}' says overdue, but comes before '{limit.id}' has ended: a false accusation"
+        zh = f"超期用语“{step.say}”在“{limit.title}”超期之前就发，会冤枉人："
+        zh += "请写在 due 之后（如 due + 1 工作日），或改用 remind、today"
+        en = f"'{step.say}' says overdue, but comes before '{limit.id}' has ended: a false accusation; "
+        en += "move it behind `due` (due + 1 workday), or say remind or today"
         yield Problem((*path, "say"), Text(zh, en))
 
 
@@ -263,8 +272,8 @@ def _no_warning(limit: Limit, ladder: Ladder, moments: list[_Sample]) -> Iterato
     ]
     after = [at for at in one.steps if at is not None and at > one.due_at]
     if after and not ahead:
-        zh = f"“{limit.title}”超期后才有人说话，到期前没有一次预警"
-        en = f"nobody is warned before '{limit.id}' ends: the first step speaks when it is too late"
+        zh = f"“{limit.title}”超期后才有人说话，到期前没有一次预警：请在期限之前加一级 remind"
+        en = f"nobody is warned before '{limit.id}' ends: the first step speaks when it is too late; add a `remind`"
         yield Problem(("ladders", ladder.id), Text(zh, en))
 
 
@@ -315,6 +324,23 @@ def _vacant_roles(policy: Policy, people: Directory | None) -> Iterator[Problem]
             f"nobody holds the role '{plain}': what is meant for it goes to the next one up or the administrators",
         )
         yield Problem(path, text, suggestion(plain, held))
+
+
+def _unknown_persons(policy: Policy, people: Directory | None) -> Iterator[Problem]:
+    """Restricted cases go to persons by key alone: a key nobody has means that nobody ever hears of them."""
+    if people is None:
+        return
+    keys_of = {official.name: key for key, official in people.officials.items()}
+    for index, key in enumerate(policy.restricted.recipients):
+        if key in people.officials:
+            continue
+        text = Text(
+            f"人员名录里没有编号“{key}”：限制知悉的案件发不到这个人",
+            f"nobody in the directory has the key '{key}': he hears of no restricted case",
+        )
+        named = keys_of.get(key)
+        hint = None if named is None else Text(f"“{key}”是姓名，应写编号“{named}”", f"write the key '{named}'")
+        yield Problem(("restricted", "recipients", index), text, hint or suggestion(key, people.officials))
 
 
 def _roles_of(policy: Policy) -> Iterator[tuple[KeyPath, str]]:

@@ -113,7 +113,7 @@ def _print_remarks(remarked: Sequence[Text]) -> None:
         click.echo(speak("提醒：", "note: ") + say(remark), err=True)
     count = len(remarked)
     if count:
-        click.echo(speak(f"另有 {count} 条提醒，不影响运行。", f"{count} remark{'s' if count != 1 else ''}"), err=True)
+        click.echo(speak(f"以上 {count} 条提醒，不影响运行。", f"{count} remark{'s' if count != 1 else ''}"), err=True)
 
 
 def _print_problems(problems: Sequence[Text], remarked: Sequence[Text]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from policies.duration import parse_duration
 from policies.lint import Setting, lint
-from policies.model import Bound, Condition, Directory, ExtensionRule, Post, QuietHours
+from policies.model import Bound, Condition, Directory, ExtensionRule, Official, Post, QuietHours, RestrictedRule
 from support.invented_office import CALENDARS, finish, limit, policies, policy, step, with_steps
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def test_steps_that_do_not_do_what_they_say(one: Any, key: str, said: str) -> No
 def test_nobody_is_warned_before_the_limit() -> None:
     """A ladder that speaks only afterwards."""
     assert found(with_steps(step("urge", "due + 1 工作日 09:00", "deputy_leader"))) == [
-        "xinfang.ladders.standard: “书面告知”超期后才有人说话，到期前没有一次预警"
+        "xinfang.ladders.standard: “书面告知”超期后才有人说话，到期前没有一次预警：请在期限之前加一级 remind"
     ]
 
 
@@ -149,3 +149,42 @@ def test_platform_bounds_do_not_hide_the_length() -> None:
     """A platform limit beside it does not make a loose length right."""
     loose = limit(within=parse_duration("20 日"), platform_due=(Bound("limit_at"),))
     assert len(found(policy(loose))) == 1
+
+
+KINDS = {"1": "投诉", "2": "咨询"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "hint"),
+    [
+        ("投诉", None, None),
+        ("举报", "字段“kind”多半不会有“举报”这个值，这个条件就永远不满足", "译出的值有：咨询、投诉"),
+        ("“投诉”", "字段“kind”多半不会有““投诉””这个值，这个条件就永远不满足", "里面的 “ 是全角的，"),
+        (1, "代码“1”读进来已是“投诉”，永远不会等于“1”", "应写“投诉”"),
+        ("9", None, None),  # a code the mapping does not list stays as it is
+        (True, None, None),
+    ],
+)
+def test_a_value_no_case_has(asked: str | int | bool, said: str | None, hint: str | None) -> None:
+    """What the mapping never yields is pointed out with what it does yield; what may be a code is let be."""
+    asks = (Condition("kind", (asked,)),)
+    for rules, key in (
+        (policy(limit(), applies_to=asks), "applies_to.kind"),
+        (policy(limit(applies_to=asks)), "limits.notify.applies_to.kind"),
+    ):
+        problems = lint(policies(rules), Setting(CALENDARS, codes={"kind": KINDS}), TODAY)
+        assert [(p.path, p.message.zh) for p in problems] == (
+            [] if said is None else [(("xinfang", *key.split(".")), said)]
+        )
+        assert all(p.hint is not None and p.hint.zh.startswith(hint or "-") for p in problems)
+
+
+def test_restricted_cases_go_to_keys_somebody_has() -> None:
+    """A name instead of a key would keep every restricted case from everybody; the key is offered."""
+    people = Directory(officials={"T00-D": Official("T00-D", "督查一")})
+    rules = replace(policy(limit()), restricted=RestrictedRule(("督查一", "T00-D")))
+    problems = [p for p in lint(policies(rules), Setting(CALENDARS, people=people), TODAY) if "restricted" in p.path]
+    assert [(p.path[1:], p.hint and p.hint.zh) for p in problems] == [
+        (("restricted", "recipients", 0), "“督查一”是姓名，应写编号“T00-D”")
+    ]
+    assert "发不到这个人" in problems[0].message.zh
