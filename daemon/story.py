@@ -244,6 +244,7 @@ class Story:
             "conflict": self._of_conflict,
             "postponed": self._of_postponement,
             "acknowledged": self._of_acknowledgement,
+            "known": self._of_knowledge,
             "record_changed": self._of_changed_record,
             "repeats": self._of_repeat,
             "breached": self._of_breach,
@@ -370,6 +371,15 @@ class Story:
         way = how.say(names.language) if how else str(body.get("how", ""))
         late = names.say("，逾时", ", late") if body.get("late") else ""
         return names.say(f"{person} 签收（{way}，{at}{late}）", f"acknowledged by {person} ({way}, {at}{late})")
+
+    def _of_knowledge(self, body: Mapping[str, Any]) -> str:
+        names, how = self._names, ACKNOWLEDGED_BY.get(str(body.get("how")))
+        person, at = names.person(body.get("person")), names.instant(body.get("at"))
+        way = how.say(names.language) if how else str(body.get("how", ""))
+        return names.say(
+            f"{person} 表示知悉案件（{way}，{at}）；当时消息还没有发到，不算签收",
+            f"{person} said he knows of the case ({way}, {at}); he had been sent nothing yet: no acknowledgement",
+        )
 
     def _of_postponement(self, body: Mapping[str, Any]) -> str:
         until, problem = self._names.instant(body.get("until")), body.get("problem", "")

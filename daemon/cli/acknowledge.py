@@ -20,10 +20,14 @@ ANSWERS: Mapping[str, tuple[str, str]] = {
     "acknowledged": ("已记录签收。", "recorded"),
     "late": ("已记录签收；此前已因未按时签收告知他人。", "recorded; others had been told that it was wanting"),
     "already": ("此前已经签收，未作改动。", "was acknowledged before; nothing changed"),
+    "not_sent": (
+        "该案件的消息还没有发到此人，不算签收；已记录其知悉案件。",
+        "nothing about this case has reached him yet: not acknowledged; taken down that he knows of the case",
+    ),
     "not_yours": ("没有就该案件给此人发过消息，未作记录。", "nothing about this case was sent to him; not recorded"),
     "closed": ("该案件没有在办时限，未作记录。", "nothing of this case is running; not recorded"),
 }
-TAKEN = frozenset({"acknowledged", "late", "already"})
+TAKEN = frozenset({"acknowledged", "late", "already"})  # signed for
 
 
 @click.command()
@@ -42,9 +46,9 @@ TAKEN = frozenset({"acknowledged", "late", "already"})
 def acknowledge(
     case_key: str, official: str, moment: datetime | None, how: str, config_path: str, *, as_json: bool
 ) -> None:
-    """代录签收（电话、纸质或当面）；有关时限马上重新判断。没有记录时退出码为 1。
+    """代录签收（电话、纸质或当面）；有关时限马上重新判断。不算签收时退出码为 1。
 
-    Take down an acknowledgement; the case's limits are looked at again at once. Exit code 1 when nothing was recorded.
+    Take down an acknowledgement; the case's limits are looked at again at once. Exit code 1 when it does not count.
     """
     from daemon.cli.reading import desk  # noqa: PLC0415 - loads the database library
     from daemon.clock import SystemClock  # noqa: PLC0415 - the same

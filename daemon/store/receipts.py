@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-_NOT_HIS_TO_KNOW = ("cancelled", "dark", "held")  # never sent, so nothing to acknowledge
+_NOT_HIS_TO_KNOW = ("cancelled", "dark", "held")  # will not be sent, so nothing to acknowledge
+_WENT_OUT = ("accepted", "delivered", "sending", "in_doubt")  # or perhaps did: he says he has it
 _UNACKNOWLEDGED = ".unacknowledged"  # how the step is called that speaks for want of an acknowledgement
 _OVERDUE = (
     sa.select(*DELIVERY_COLUMNS)
@@ -87,9 +88,11 @@ def receptions(connection: sa.Connection, ids: Collection[int]) -> dict[int, dic
 def acknowledge(
     connection: sa.Connection, case_key: str, official: str, at: datetime, how: str, now: datetime
 ) -> Acknowledged:
-    """Mark that official's deliveries of the case; what is said of it is the answer.
+    """Mark what that official was sent about the case; what is said of it is the answer.
 
-    The obligations of the case are looked at again at once, so that a step that was only for want of it is not sent.
+    Who was sent nothing yet (it waits, or failed) has nothing to sign for: that he knows is taken down, nothing is marked
+    and no step falls silent. Otherwise the obligations of the case are looked at again at once, so that a step that was
+    only for want of it is not sent.
     """
     d, o = deliveries.c, obligations.c
     open_ones = sa.select(o.id).where(o.case_key == case_key, o.state.in_(("open", "paused")))
@@ -102,7 +105,12 @@ def acknowledge(
         return Acknowledged.NOT_YOURS
     if not running:
         return Acknowledged.CLOSED
-    fresh = [one for one in mine if one.acknowledged_at is None]
+    sent_to_him = [one for one in mine if one.state in _WENT_OUT]
+    if not sent_to_him:
+        body = {"person": official, "how": how, "at": at.isoformat()}
+        ledger.append(connection, [Event(case_key, "known", now, body, official)])
+        return Acknowledged.NOT_SENT
+    fresh = [one for one in sent_to_him if one.acknowledged_at is None]
     if not fresh:
         return Acknowledged.ALREADY
     late = _is_late(fresh, known, at)

@@ -245,7 +245,8 @@ class Acknowledged(StrEnum):
     TAKEN = "acknowledged"
     ALREADY = "already"  # all he was sent is acknowledged; nothing is written
     LATE = "late"  # taken down, after others had been told that it was wanting
-    NOT_YOURS = "not_yours"  # nothing about the case was ever sent to him
+    NOT_SENT = "not_sent"  # nothing meant for him has gone out: taken down that he knows of the case, and no more
+    NOT_YOURS = "not_yours"  # nothing about the case was ever meant for him to know
     CLOSED = "closed"  # nothing of the case is running any more
 
 

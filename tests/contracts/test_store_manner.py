@@ -237,6 +237,27 @@ def test_what_was_never_sent_is_no_ground_to_acknowledge(store: Store) -> None:
     assert store.acknowledge(CASE, HOLDER, NOW, "console", NOW) is Acknowledged.NOT_YOURS
 
 
+@pytest.mark.parametrize("state", [None, DeliveryState.FAILED, DeliveryState.RETRYING])
+def test_what_has_not_reached_him_is_not_signed_for(store: Store, state: DeliveryState | None) -> None:
+    """Waiting for the morning, failed or tried again: that he knows is taken down, and nothing counts as received."""
+    epoch = fill(store, notice("a", hold_until=None if state else NOW + DAY))
+    if state is not None:
+        send(store, epoch, state)
+    assert store.acknowledge(CASE, HOLDER, NOW, "phone", NOW) is Acknowledged.NOT_SENT
+    (one,) = store.deliveries()
+    assert (one.acknowledged_at, store.receptions([one.obligation_id or 0])) == (None, {})
+    (row,) = told(store, "known")
+    assert (row.actor, row.body["how"]) == (HOLDER, "phone")
+
+
+def test_what_comes_after_he_signed_is_to_be_signed_for_itself(store: Store) -> None:
+    """He signed for what he had; what waits for the morning is not part of it."""
+    epoch = fill(store, notice("a"), notice("b", step="urge", hold_until=NOW + DAY))
+    send(store, epoch)
+    assert store.acknowledge(CASE, HOLDER, NOW, "phone", NOW) is Acknowledged.TAKEN
+    assert {key: one.acknowledged_at for key, one in by_key(store.deliveries()).items()} == {"a": NOW, "b": None}
+
+
 def test_a_closed_case_takes_no_acknowledgement(store: Store) -> None:
     """When nothing of the case runs any more the answer is: closed."""
     send(store, outbox(store, "a"))
