@@ -90,9 +90,9 @@ def acknowledge(
 ) -> Acknowledged:
     """Mark what that official was sent about the case; what is said of it is the answer.
 
-    Who was sent nothing yet (it waits, or failed) has nothing to sign for: that he knows is taken down, nothing is marked
-    and no step falls silent. Otherwise the obligations of the case are looked at again at once, so that a step that was
-    only for want of it is not sent.
+    Who was sent nothing yet (it waits, or failed) has nothing to sign for: that he knows is taken down, no notice is
+    marked and no step falls silent. Otherwise the obligations of the case are looked at again at once, so that a step
+    that was only for want of it is not sent.
     """
     d, o = deliveries.c, obligations.c
     open_ones = sa.select(o.id).where(o.case_key == case_key, o.state.in_(("open", "paused")))
