@@ -214,6 +214,8 @@ def problem_with(person: str, seat: Seat, question: Question) -> Reason | None:
     title, now, kinds = role_title(seat.role), question.now, question.kinds
     if official is None or not official.active:
         zh, en = f"{title.zh} {person} 已不在岗。", f"The {title.en} {person} is no longer in office."
+        if official is None:
+            zh, en = f"{title.zh} {person} 不在人员名录中。", f"The {title.en} {person} is not in the directory."
         return Reason(Why.VACANT, Text(zh, en), at=now, person=person)
     if any(official.addresses.get(kind) for kind in (official.addresses if kinds is None else kinds)):
         return None

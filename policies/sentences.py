@@ -247,7 +247,7 @@ def restricted_passed_over(step: str, person: str, why: Why, at: datetime) -> Re
     """One of the list is passed over: recused, gone, or without an address."""
     zh, en = {
         Why.RECUSED: ("应当回避", "is recused"),
-        Why.VACANT: ("已不在岗", "is no longer in office"),
+        Why.VACANT: ("不在人员名录中，或已不在岗", "is not in the directory, or no longer in office"),
     }.get(why, ("没有登记可用的号码或邮箱", "has no address of the kind wanted"))
     return Reason(why, Text(f"{person} {zh}。", f"{person} {en}."), step, at, person)
 

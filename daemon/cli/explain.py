@@ -324,7 +324,11 @@ def _decision(
     next_ones = _next_ones(names, teller, story)
     if not next_ones:
         over = speak("无，阶梯已走完", "none, the ladder has come to its end")
-        next_ones = [speak("限制知悉，不发通知", "nobody: restricted") if restricted else over]
+        next_ones = [
+            speak("无：限制知悉，名单上没有人可以通知", "nobody: restricted, and nobody listed can be told")
+            if restricted
+            else over
+        ]
     return [*pairs, *((speak("下一步", "next step") if n == 0 else "", words) for n, words in enumerate(next_ones))]
 
 

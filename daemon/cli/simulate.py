@@ -363,6 +363,13 @@ def _figures(totals: Totals, names: Names) -> list[tuple[str, object]]:
         pairs.append((speak("其中待核发", "of which await release"), totals.waiting_for_release))
     if totals.dark:
         pairs.append((speak("试运行（不发）", "dark (not sent)"), totals.dark))
+    if totals.unlimited:
+        pairs.append((speak("没有时限可算的案件", "cases without a limit that counts"), totals.unlimited))
+    if totals.unheard:
+        some = speak("、", ", ").join(totals.some_unheard)
+        more = speak(" 等", ", …") if totals.unheard > len(totals.some_unheard) else ""
+        nobody = speak(f"{totals.unheard}（{some}{more}）", f"{totals.unheard} ({some}{more})")
+        pairs.append((speak("该发而无人可发的案件", "cases nobody can be told of"), nobody))
     if totals.failed:
         pairs.append((speak("无法计算的案件", "cases that cannot be counted"), totals.failed))
     return pairs
@@ -403,6 +410,8 @@ def _totals(totals: Totals) -> dict[str, object]:
         "by_light": dict(totals.by_light),
         "by_day": _nested(totals.by_day.items()),
         "by_person": _nested(totals.by_person.items()),
+        "without_a_limit": totals.unlimited,
+        "nobody_can_be_told": {"number": totals.unheard, "some": totals.some_unheard},
         "uncountable": {"number": totals.failed, "some": dict(totals.uncountable)},
     }
 

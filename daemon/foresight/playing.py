@@ -22,7 +22,7 @@ from daemon.render import RenderError, sms_parts
 from daemon.settings import load
 from daemon.wiring import renderer_of, rules_of
 from policies.foresight import foresee
-from policies.model import ObligationState
+from policies.model import ObligationState, Why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -82,6 +82,9 @@ class Player:
                 totals.fail(known.case.key, f"{type(error).__name__}: {error}")
                 continue
             totals.looks += seen.looks
+            totals.unlimited += not seen.obligations
+            if _is_unheard(seen):
+                totals.nobody_for(known.case.key)
             for line in self._lines(known, seen):
                 totals.count(line, self._configuration.zone)
                 written.append(packed(line))
@@ -130,6 +133,12 @@ class Player:
         except RenderError:
             return 1
         return sms_parts(message.text)
+
+
+def _is_unheard(seen: Foresight) -> bool:
+    """Whether a step comes that nobody can be told of: a restricted case without a list, or a list of nobody."""
+    asked = {reason.why for _, reason in seen.reasons}
+    return Why.NOBODY in asked or (Why.RESTRICTED in asked and not seen.told)
 
 
 def _is_asked(known: Known, units: frozenset[str]) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from daemon.foresight.lines import Line
 
-UNCOUNTABLE_SHOWN = 20
+SHOWN = 20
 
 
 def _counter() -> Counter[tuple[str, str]]:
@@ -26,6 +26,8 @@ class Totals:
 
     `parts` are the parts all text messages are charged as. `messages` and `parts` leave out what is never sent (`dark`)
     but not what waits for a release. `uncountable` names some of the `failed` cases, which the daemon would set aside.
+    `unlimited` cases have no limit that counts; of `unheard` ones, some named, something is to be said and nobody there
+    may hear it.
     """
 
     cases: int = 0
@@ -36,6 +38,9 @@ class Totals:
     dark: int = 0
     looks: int = 0
     failed: int = 0
+    unlimited: int = 0
+    unheard: int = 0
+    some_unheard: list[str] = field(default_factory=list[str])
     uncountable: list[tuple[str, str]] = field(default_factory=list["tuple[str, str]"])
     by_day: Counter[tuple[str, str]] = field(default_factory=_counter)
     by_person: Counter[tuple[str, str]] = field(default_factory=_counter)
@@ -59,8 +64,14 @@ class Totals:
     def fail(self, case: str, problem: str) -> None:
         """Note a case that cannot be counted."""
         self.failed += 1
-        if len(self.uncountable) < UNCOUNTABLE_SHOWN:
+        if len(self.uncountable) < SHOWN:
             self.uncountable.append((case, problem))
+
+    def nobody_for(self, case: str) -> None:
+        """Note a case nobody can be told of."""
+        self.unheard += 1
+        if len(self.some_unheard) < SHOWN:
+            self.some_unheard.append(case)
 
     def add(self, other: Totals) -> None:
         """Add the figures of other cases."""
@@ -72,7 +83,10 @@ class Totals:
         self.dark += other.dark
         self.looks += other.looks
         self.failed += other.failed
-        self.uncountable = [*self.uncountable, *other.uncountable][:UNCOUNTABLE_SHOWN]
+        self.unlimited += other.unlimited
+        self.unheard += other.unheard
+        self.some_unheard = [*self.some_unheard, *other.some_unheard][:SHOWN]
+        self.uncountable = [*self.uncountable, *other.uncountable][:SHOWN]
         self.by_day.update(other.by_day)
         self.by_person.update(other.by_person)
         self.by_light.update(other.by_light)

@@ -165,6 +165,25 @@ def test_other_policies(office: Office) -> None:
     assert days["--policies", str(other)] < days[()]
 
 
+def test_a_case_nobody_may_hear_of_is_named(office: Office) -> None:
+    """A restricted case whose policy lists nobody: no message, and the totals say so instead of keeping quiet."""
+    assert told(duban(office, "--all", "--json"))["totals"]["nobody_can_be_told"] == {"number": 0, "some": []}
+    secret = "cases:\n  restricted: {column: kind, values: {检举: true, 求决: false}}\n"
+    office.change("source.yaml", "cases:\n", secret)
+    office.execute('UPDATE cases SET kind = ? WHERE "no" = ?', "检举", CASE)
+    seen = told(duban(office, "--all", "--json"))["totals"]
+    assert seen["nobody_can_be_told"] == {"number": 1, "some": [CASE]}
+    assert "无人可发的案件  1（XF00000000）" in duban(office, CASE).stdout
+
+
+def test_cases_without_a_limit_are_counted(office: Office) -> None:
+    """Cases no policy speaks of are counted apart: an office sees that a condition is too narrow."""
+    policy = office.folder / "policies" / "office.yaml"
+    policy.write_text(policy.read_text("utf-8") + "applies_to: {unit: 没有这个单位}\n", "utf-8")
+    seen = told(duban(office, "--all", "--json"))["totals"]
+    assert (seen["cases"], seen["without_a_limit"]) == (CASES, CASES)
+
+
 # --- files --------------------------------------------------------------------------------------------------
 
 
