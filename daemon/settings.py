@@ -257,15 +257,22 @@ def _darkened(policies: PolicySet, *, dark: bool) -> PolicySet:
     return replace(policies, policies={key: replace(one, dark=True) for key, one in policies.policies.items()})
 
 
-def load(path: Path, environment: Mapping[str, str] | None = None, *, policies: Path | None = None) -> Configuration:
+def load(
+    path: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    policies: Path | None = None,
+    without_policies: bool = False,
+) -> Configuration:
     """Read and check everything the file leads to. Relative paths are relative to the file they stand in.
 
-    `environment` is used for secrets instead of the process's own, the folder `policies` instead of the one named.
+    `environment` is used for secrets instead of the process's own, the folder `policies` instead of the one named;
+    `without_policies` reads none, for who wants only what surrounds them.
 
     Raises:
         SettingsError: `problems` names every mistake of every file.
     """
-    return _Loading(path, environment, policies).run()
+    return _Loading(path, environment, policies, without_policies=without_policies).run()
 
 
 def store_url(path: Path, environment: Mapping[str, str] | None = None) -> str:
@@ -302,8 +309,16 @@ class _ChannelPart:
 class _Loading:
     """One load: collects problems file by file while reading on."""
 
-    def __init__(self, path: Path, environment: Mapping[str, str] | None, policies: Path | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        environment: Mapping[str, str] | None,
+        policies: Path | None,
+        *,
+        without_policies: bool = False,
+    ) -> None:
         self._path = path
+        self._without_policies = without_policies
         self._environment = environment
         self._other_policies = policies
         self._problems: list[Text] = []
@@ -321,7 +336,7 @@ class _Loading:
         calendars = self._calendars(file, mistakes)
         if main is not None and calendars is not None:
             mistakes += _unknown_calendar(main.office.calendar, calendars)
-        policy_files = self._policy_files(file, mistakes)
+        policy_files = {} if self._without_policies else self._policy_files(file, mistakes)
         templates = self._folder(file, "templates", "templates", mistakes)
         mistakes += _practice(channels, sandbox=main is not None and main.sandbox)
         self._note(file, mistakes)

@@ -78,7 +78,7 @@ def check(config_path: str, as_json: bool, samples: int) -> None:
     Exit codes: 0 fine (there may be remarks), 1 rows set aside or a table unreadable, 75 the database does not answer,
     77 the account could write, 78 the configuration is wrong.
     """
-    configuration = load(Path(config_path))
+    configuration = load(Path(config_path), without_policies=True)
     opened = DatabaseSource(configuration.settings.source, configuration.zone, configuration.administrators)
     try:
         checked = _check(opened, samples, quiet=as_json)

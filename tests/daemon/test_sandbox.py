@@ -43,6 +43,15 @@ def sandbox(tmp_path: Path) -> Path:
     return folder
 
 
+def test_the_mapping_can_be_checked_before_there_is_a_policy(tmp_path: Path) -> None:
+    """The first thing a newcomer does is look at the database; no policy is wanted for that."""
+    folder = tmp_path / "练习"
+    assert run("init", "--sandbox", str(folder)).exit_code == 0
+    checked = run("source", "check", "-c", str(folder / "duban.yaml"))
+    assert checked.exit_code == 0, checked.output
+    assert run("check", "-c", str(folder / "duban.yaml")).exit_code == 78
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_it_is_ready_for_a_policy(tmp_path: Path, language: str) -> None:
     """A sandbox, one policy of ten lines, and everything can be checked, foretold and played back."""
