@@ -6,7 +6,7 @@ Bounces (RFC 3464) are read from a mailbox over IMAP, where one is configured.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -207,7 +207,7 @@ class EmailSettings(ServerSettings):
     @field_validator("dkim", mode="before")
     @classmethod
     def _one_key_or_several(cls, value: object) -> object:
-        return (value,) if isinstance(value, dict) else value
+        return [cast("object", value)] if isinstance(value, dict) else value
 
     @field_validator("per_minute")
     @classmethod

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import imaplib
+import re
 import ssl
+from binascii import b2a_base64
 from typing import TYPE_CHECKING, cast
 
 from channels.base import PermanentFailure, TemporaryFailure
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from channels.email import BounceMailbox
 
 _PORTS = {"implicit": 993, "starttls": 143, "none": 143}
+_WIDE = re.compile(r"[^\x20-\x7e]+")
 _AT_ONCE = 200  # mails looked at in one reading
 _LARGEST = 262_144  # bytes of a mail that are fetched; a report stands before the mail it returns
 
@@ -110,7 +113,7 @@ class BounceReader:
             raise PermanentFailure("imap_login", "the bounce mailbox refuses the login", whole_channel=True) from None
 
     def _select(self, imap: imaplib.IMAP4) -> None:
-        quoted = self._mailbox.folder.replace("\\", "\\\\").replace('"', '\\"')
+        quoted = folder_name(self._mailbox.folder).replace("\\", "\\\\").replace('"', '\\"')
         said, _ = imap.select(f'"{quoted}"')
         if said != "OK":
             raise PermanentFailure("imap_folder", "there is no such folder in the bounce mailbox", whole_channel=True)
@@ -123,9 +126,9 @@ class BounceReader:
 
     def _news(self, imap: imaplib.IMAP4) -> tuple[Learnt, ...]:
         if self._handed_over:
-            imap.uid("STORE", b",".join(sorted(self._handed_over)).decode(), "+FLAGS.SILENT", r"(\Seen)")
+            _asked(imap, "STORE", b",".join(sorted(self._handed_over)).decode(), "+FLAGS.SILENT", r"(\Seen)")
             self._handed_over.clear()
-        _, found = cast("tuple[str, list[object]]", imap.uid("SEARCH", "UNSEEN"))
+        found = _asked(imap, "SEARCH", "UNSEEN")
         unseen = found[0].split() if found and isinstance(found[0], bytes) else []
         self._looked_at.intersection_update(unseen)
         news: list[Learnt] = []
@@ -138,6 +141,23 @@ class BounceReader:
 
 def _content(imap: imaplib.IMAP4, number: bytes) -> bytes:
     """The beginning of a mail, without marking it as read; nothing if it is gone."""
-    _, parts = cast("tuple[str, list[object]]", imap.uid("FETCH", number.decode(), f"(BODY.PEEK[]<0.{_LARGEST}>)"))
+    parts = _asked(imap, "FETCH", number.decode(), f"(BODY.PEEK[]<0.{_LARGEST}>)")
     literals = [cast("tuple[bytes, bytes]", part)[1] for part in parts if isinstance(part, tuple)]
     return literals[0] if literals else b""
+
+
+def _asked(imap: imaplib.IMAP4, *command: str) -> list[object]:
+    """What the server says to a command about mails by their lasting numbers."""
+    said, answers = cast("tuple[str, list[object]]", imap.uid(*command))
+    if said != "OK":
+        raise imaplib.IMAP4.error
+    return answers
+
+
+def folder_name(name: str) -> str:
+    """The name as it goes on the wire: modified UTF-7 (RFC 3501 5.1.3)."""
+    return _WIDE.sub(_in_base64, name.replace("&", "&-"))
+
+
+def _in_base64(found: re.Match[str]) -> str:
+    return "&" + b2a_base64(found[0].encode("utf-16-be"), newline=False).decode().rstrip("=").replace("/", ",") + "-"

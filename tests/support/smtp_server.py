@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import email.policy
 import json
@@ -25,7 +26,7 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
 DROP, HANG, MALFORMED, HALF = "drop", "hang", "malformed", "half"
 
@@ -50,8 +51,14 @@ class SmtpServer:
         tls: ssl.SSLContext | None = None,
         starttls: ssl.SSLContext | None = None,
         password: str | None = None,
+        dsn: bool = False,
+        tokens: Collection[str] | None = None,
     ) -> None:
         self.mails = Mails()
+        self.contents: list[bytes] = []
+        self.dsn = dsn
+        self.asked_reports: list[dict[str, str]] = []
+        self.tokens = tokens
         self.recipients: list[str] = []
         self.commands: list[str] = []
         self.connections = 0
@@ -118,7 +125,8 @@ class SmtpServer:
                 tls_context=self._starttls,
                 authenticator=self._authenticate if self._password else None,
                 auth_require_tls=False,
-                auth_required=self._password is not None,
+                auth_required=self._password is not None or self.tokens is not None,
+                auth_exclude_mechanism=() if self._password else ("LOGIN", "PLAIN"),
                 enable_SMTPUTF8=self._smtputf8,
                 hostname="relay.example",
                 ident="test",
@@ -133,16 +141,27 @@ class SmtpServer:
     async def handle_EHLO(  # noqa: N802  # aiosmtpd's name
         self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
     ) -> list[str]:
-        """Offer PIPELINING if this server does."""
+        """Offer PIPELINING and DSN if this server does."""
         del server, envelope
         session.host_name = hostname
-        return [*responses[:-1], *(["250-PIPELINING"] if self.pipelining else []), responses[-1]]
+        offered = [word for word, is_offered in (("PIPELINING", self.pipelining), ("DSN", self.dsn)) if is_offered]
+        return [*responses[:-1], *(f"250-{word}" for word in offered), responses[-1]]
+
+    async def auth_XOAUTH2(self, server: Any, args: list[str]) -> AuthResult:  # noqa: N802  # aiosmtpd's name
+        """Take one of the tokens for the user duban; otherwise tell why, as the large providers do, and refuse."""
+        said = base64.b64decode(args[1]).decode().split("\1")
+        if said[0] == "user=duban" and said[1].removeprefix("auth=Bearer ") in (self.tokens or ()):
+            return AuthResult(success=True, auth_data="duban")
+        await server.push("334 " + base64.b64encode(b'{"status":"400"}').decode())
+        await server._reader.readline()
+        return AuthResult(success=False, handled=False)
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  # aiosmtpd's name
         """Keep the mail, unless the body meets a fault that refuses it."""
         del session
         fault = self.fault("BODY")
         if fault is None or fault in {DROP, HANG, MALFORMED, HALF}:  # those lose the answer, not the mail
+            self.contents.append(envelope.content)
             self.mails.append(BytesParser(EmailMessage, policy=email.policy.default).parsebytes(envelope.content))  # type: ignore[arg-type]
             self.recipients.extend(envelope.rcpt_tos)
         if fault is not None and await server.meet(fault):
@@ -189,17 +208,28 @@ class _Session(SMTP):
             await self.push(fault)
             self.transport.close()
 
+    def _without_reports(self, arg: str, *names: str) -> str:
+        """The argument without the parameters of RFC 3461, which aiosmtpd does not know."""
+        if not self.event_handler.dsn:
+            return arg
+        found = dict(re.findall(rf" ({'|'.join(names)})=(\S+)", arg))
+        if "MAIL" in self.event_handler.commands[-1:]:
+            self.event_handler.asked_reports.append(found)
+        elif self.event_handler.asked_reports:
+            self.event_handler.asked_reports[-1] |= found
+        return re.sub(rf" ({'|'.join(names)})=\S+", "", arg)
+
     async def push(self, status: str | bytes) -> None:
         if status:
             await super().push(status)
 
     async def smtp_MAIL(self, arg: str) -> None:  # noqa: N802  # aiosmtpd's name
         if not await self._faulty("MAIL"):
-            await super().smtp_MAIL(arg)
+            await super().smtp_MAIL(self._without_reports(arg, "RET", "ENVID"))
 
     async def smtp_RCPT(self, arg: str) -> None:  # noqa: N802  # aiosmtpd's name
         if not await self._faulty("RCPT"):
-            await super().smtp_RCPT(arg)
+            await super().smtp_RCPT(self._without_reports(arg, "NOTIFY", "ORCPT"))
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802  # aiosmtpd's name
         if not await self._faulty("DATA"):
