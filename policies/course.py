@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from policies.evaluate import comes_back, evaluate, rule_of
+from policies.evaluate import comes_back, ended_at, evaluate, rule_of
+from policies.facts import finding
 from policies.first_handler import first_handler_of
 from policies.model import History, ObligationState, Why
 from policies.noticed import with_noticed
@@ -104,7 +105,9 @@ def take_over(
         calendar = _calendar_of(policy, new, calendars, default_calendar)
         changes.append(_change(policy, new, old, history, case, first, directory, calendar, kinds, now))
     gone = tuple(_withdrawn(old, history) for old, history in left.values() if old.state in _RUNNING)
-    return TakenOver(case, tuple(changes), gone, claimed, counted.findings)
+    unknown = (_closing_unknown(policies, change, case, now) for change in changes) if not case.open else ()
+    findings = (*counted.findings, *(reason for reason in unknown if reason is not None))
+    return TakenOver(case, tuple(changes), gone, claimed, findings)
 
 
 def _change(
@@ -131,6 +134,22 @@ def _change(
     breaches = tuple(reason for reason in last.reasons if reason.why in BREACHES)
     again = last.next_check_at if obligation.state is ObligationState.PAUSED else None  # when its pause is over
     return Change(obligation, last.history, again, old, (*reasons, *breaches), last)
+
+
+def _closing_unknown(policies: PolicySet, change: Change, case: Case, now: datetime) -> Reason | None:
+    """The case is found closed after a limit nobody knows the end of: whether it was closed in time cannot be said."""
+    one, was = change.obligation, change.was
+    rule = rule_of(policies.policies[one.policy], one)
+    running = was is None or was.state in _RUNNING
+    if rule is None or not running or one.state is not ObligationState.WITHDRAWN or now <= one.legal_due_at:
+        return None
+    limit, _ = rule
+    late_already = change.history.breached_at is not None
+    if late_already or limit.after_close or ended_at(Why.WITHDRAWN, limit, one, case, now) is not None:
+        return None
+    zh = f"案件结束时间不明：读到时期限已过，“{limit.title}”没有办理时间，是否超期无法判断。"
+    en = f"The closing instant is unknown: '{limit.id}' was never done, and its limit had passed when that was read."
+    return finding(f"{one.policy}/{one.limit}", now, zh, en)
 
 
 def _withdrawn(old: Obligation, history: History) -> Change:

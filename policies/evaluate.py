@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from policies import sentences
 from policies.afterwards import after_failure, after_transfer
 from policies.coming import sort_out
+from policies.facts import closed_at
 from policies.handing_back import handed_back
 from policies.holding import holdings
 from policies.lights import light_at, light_changes, light_word
@@ -72,7 +73,7 @@ def evaluate(
     idle = standing_still(obligation, case, setting.limit)
     parked = idle is Why.PAUSED and comes_back(obligation)
     if idle is not None and not parked:
-        over_at = _over_at(idle, setting.limit, obligation, case, now)
+        over_at = ended_at(idle, setting.limit, obligation, case, now)
         return _rest(idle, obligation, history, history.light or setting.light, now, over_at)
     coming = sort_out(timeline(setting.ladder, obligation, case.milestones, calendar), setting)
     notices, reasons = speak(coming, setting)
@@ -96,17 +97,19 @@ def _rest(
     return Plan((), later, tuple(reasons), light, history)
 
 
-def _over_at(why: Why, limit: Limit, one: Obligation, case: Case, now: datetime) -> datetime | None:
+def ended_at(why: Why, limit: Limit, one: Obligation, case: Case, now: datetime) -> datetime | None:
     """When its clock ended; None while that is not known.
 
-    It was met; or its holder handed the case on; or what ends a recurring limit came.
+    It was met; or its holder handed the case on; or what ends a recurring limit came; or the case was closed.
     """
     if why is Why.DONE:
         return one.done_at
     if one.state is not ObligationState.WITHDRAWN:
         return None
     until = () if limit.recur is None else (case.milestones.get(name) for name in limit.recur.until)
-    return min((at for at in (_left_at(one, case), *until) if at is not None and at <= now), default=None)
+    closed = None if limit.after_close else closed_at(case, now)
+    ends = (_left_at(one, case), closed, *until)
+    return min((at for at in ends if at is not None and at <= now), default=None)
 
 
 def _left_at(one: Obligation, case: Case) -> datetime | None:

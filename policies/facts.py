@@ -6,7 +6,7 @@ from datetime import time
 from typing import TYPE_CHECKING
 
 from policies.calendar import CountError
-from policies.model import Reason, Why
+from policies.model import Movement, Reason, Why
 from policies.text import Text
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from policies.calendar import Calendar
     from policies.model import Case
+
+
+CLOSING = ("finished_at", "closed_at")  # what cases are usually closed with
 
 
 def first_there(names: Sequence[str], case: Case) -> str | None:
@@ -29,6 +32,15 @@ def instants_of(name: str, case: Case) -> tuple[datetime, ...]:
     if not series:
         return () if last is None else (last,)
     return tuple(sorted({*series, last} if last is not None else set(series)))
+
+
+def closed_at(case: Case, now: datetime) -> datetime | None:
+    """When the case was closed: the last movement or milestone that says so; None if nothing does, or it is open."""
+    if case.open:
+        return None
+    moves = [move.at for move in case.transfers if move.kind is Movement.CLOSE and move.at <= now]
+    stones = [at for name in CLOSING if (at := case.milestones.get(name)) is not None and at <= now]
+    return max(moves or stones, default=None)
 
 
 def end_of_bare_day(at: datetime, calendar: Calendar) -> datetime:

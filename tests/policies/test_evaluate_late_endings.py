@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from policies.course import take_over
+from policies.course import key_of, take_over
 from policies.duration import parse_duration
-from policies.model import Case, Movement, ObligationState, Policy, Recurrence, Transfer, Why
+from policies.model import Case, History, Movement, ObligationState, Policy, Recurrence, Transfer, Why
 from policies.responsibility import lapses
 from support.invented_office import CALENDARS, KINDS, at, case, directory, end_of, limit, policies, policy
 
@@ -55,6 +55,38 @@ def test_whoever_was_late_already_stays_late(rules: Policy, seen: Case, breached
     assert first.obligation.state is ObligationState.WITHDRAWN
     assert first.history.breached_at == breached_at
     assert (Why.BREACH in {reason.why for reason in first.reasons}) is (breached_at is not None)
+
+
+@pytest.mark.parametrize(
+    ("seen", "late", "unknown"),
+    [
+        (case(open=False), False, True),
+        (finished("2026-10-09 10:00"), True, False),
+        (finished("2026-09-30 10:00"), False, False),
+        (finished("2026-10-30 10:00"), False, True),
+        (case(transfers=(Transfer(1, at("2026-10-10 10:00"), "B", kind=Movement.CLOSE),)), True, False),
+    ],
+    ids=["nothing says when", "closed late", "closed in time", "closed in the future", "closed late by the record"],
+)
+def test_case_found_closed_after_its_limit(seen: Case, *, late: bool, unknown: bool) -> None:
+    """Late is what was closed late by the record; where nothing says when, that is told and nobody is accused."""
+    rules, seen = policies(policy(limit(platform_due=()))), replace(seen, open=False)
+    now = at("2026-10-20 10:00")
+    taken = take_over(rules, seen, {}, directory(), CALENDARS, KINDS, now)
+    assert (taken.changes[0].history.breached_at is not None) is late
+    assert any("结束时间不明" in reason.text.zh for reason in taken.findings) is unknown
+    known = {key_of(taken.changes[0].obligation): (taken.changes[0].obligation, taken.changes[0].history)}
+    again = take_over(rules, seen, known, directory(), CALENDARS, KINDS, now, last=seen)
+    assert not any("结束时间不明" in reason.text.zh for reason in again.findings), "told once"
+
+
+def test_case_known_to_be_late_before_it_was_closed_leaves_no_doubt() -> None:
+    """Its breach is on record: that nothing says when it was closed is of no matter."""
+    rules, now = policies(policy(limit(platform_due=()))), at("2026-10-20 10:00")
+    opened = take_over(rules, case(), {}, directory(), CALENDARS, KINDS, now).changes[0]
+    known = {key_of(opened.obligation): (opened.obligation, History(breached_at=end_of("2026-10-08")))}
+    taken = take_over(rules, case(open=False), known, directory(), CALENDARS, KINDS, now, last=case())
+    assert not any("结束时间不明" in reason.text.zh for reason in taken.findings)
 
 
 def test_it_is_laid_to_the_unit_whose_clock_it_was() -> None:
