@@ -286,7 +286,7 @@ def _written(value: object, titles: dict[str, str]) -> Text | None:
             told = _via(value)
         case Repeat(every=every, times=times):
             length = _duration(every)
-            told = Text(f"每 {length.zh}，最多 {times} 次", f"every {length.en} up to {times} times")
+            told = Text(f"每 {length.zh}，最多再 {times} 次", f"every {length.en} up to {times} more times")
         case Acknowledge(within=within, otherwise=otherwise):
             length, others = _duration(within), _shown(otherwise, "to", titles)
             told = Text(f"{length.zh}内签收，否则告知{others.zh}", f"within {length.en}, else {others.en}")

@@ -143,8 +143,8 @@ _SIGNS = {"前": "-", "后": "+", None: ""}
 
 _WITHIN = re.compile(r"(?:within\b)?\s*(?P<length>.*?)\s*(?:以内|之内|内)?", re.IGNORECASE | re.DOTALL)
 _EVERY = re.compile(
-    r"(?:every\b|每)\s*(?P<every>.+?)\s*[,，]?\s*"
-    r"(?:up to|at most|最多|至多)\s*(?P<times>[0-9]{1,9})\s*(?:times?|次)",
+    r"(?:every\b|每)\s*(?P<every>.+?)\s*(?:一次)?\s*[,，]?\s*"
+    r"(?:up to|at most|最多再?|至多再?|再)\s*(?P<times>[0-9]{1,9})\s*(?:(?:more\s+)?times?|次)",
     re.IGNORECASE,
 )
 

@@ -183,8 +183,8 @@ class RepeatPart(Part):
 
 
 _REPEAT_EXAMPLE = Text(
-    "“每 5 工作日，最多 6 次”或 {every: 5 工作日, times: 6}",
-    '"every 5 workdays up to 6 times" or {every: 5 workdays, times: 6}',
+    "“每 5 工作日，最多再 6 次”或 {every: 5 工作日, times: 6}",
+    '"every 5 workdays up to 6 more times" or {every: 5 workdays, times: 6}',
 )
 _RepeatWritten = Annotated[RepeatPart, sentence_of_every("times", _REPEAT_EXAMPLE, EverySentence | RepeatPart)]
 
@@ -215,8 +215,8 @@ class StepPart(Part):
     )
     repeat: _RepeatWritten | None = Field(
         default=None,
-        description="重复 / again every so often",
-        examples=["每 5 工作日，最多 6 次", {"every": "5 工作日", "times": 6}],
+        description="重复；次数不含第一次 / again every so often, the first time not counted",
+        examples=["每 5 工作日，最多再 6 次", {"every": "5 工作日", "times": 6}],
     )
     acknowledge: AcknowledgePart | None = Field(
         default=None,

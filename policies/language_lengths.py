@@ -138,7 +138,7 @@ def sentence_of_every(times: str, example: Text, schema: Any) -> BeforeValidator
 
 
 EverySentence = Annotated[
-    str, WithJsonSchema({"type": "string", "pattern": EVERY, "examples": ["每 5 工作日，最多 6 次"]})
+    str, WithJsonSchema({"type": "string", "pattern": EVERY, "examples": ["每 5 工作日，最多再 6 次"]})
 ]
 
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-3])[:：]([0-5][0-9])")

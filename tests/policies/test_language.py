@@ -168,7 +168,15 @@ def test_everything_that_can_be_written_arrives() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["every 5 工作日 up to 6 times", "每 5 工作日，最多 6 次", "每5工作日至多6次", "Every 5 workdays at most 6 times"],
+    [
+        "every 5 工作日 up to 6 times",
+        "every 5 workdays up to 6 more times",
+        "每 5 工作日，最多 6 次",
+        "每 5 个工作日一次，最多再 6 次",
+        "每 5 工作日，再 6 次",
+        "每5工作日至多6次",
+        "Every 5 workdays at most 6 times",
+    ],
 )
 def test_a_repeat_may_be_one_sentence(text: str) -> None:
     """The sentence and the mapping are the same repeat."""

@@ -82,6 +82,7 @@ def test_an_editor_accepts_every_length_that_is_read(text: str) -> None:
     assert re.search(WITHIN, f"{text}内")
     assert re.search(WITHIN, f"within {text}")
     assert re.search(EVERY, f"每 {text}，最多 6 次")
+    assert re.search(EVERY, f"每 {text}一次，最多再 6 次")
     assert re.search(EVERY, f"every {text} up to 6 times")
     assert re.search(BOUND, f"registered_at + {text}")
     assert re.search(MOMENT, f"due - {text} 09:00")
