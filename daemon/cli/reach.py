@@ -35,12 +35,14 @@ def reach_command(days: int, config_path: str, *, as_json: bool) -> None:
     """
     from daemon.cli.reading import desk  # noqa: PLC0415 - loads the database library
     from daemon.clock import SystemClock  # noqa: PLC0415 - the same
+    from daemon.policy_release import rules_in_force  # noqa: PLC0415 - the same
     from daemon.reach import as_json as found_as_json  # noqa: PLC0415 - the same
     from daemon.reach import reach_of  # noqa: PLC0415 - the same
-    from daemon.wiring import rules_of  # noqa: PLC0415 - the same
 
     with desk(config_path) as at_desk:
-        found = reach_of(at_desk.store, rules_of(at_desk.configuration), at_desk.directory, SystemClock().now(), days)
+        now = SystemClock().now()
+        rules = rules_in_force(at_desk.store, at_desk.configuration, now)
+        found = reach_of(at_desk.store, rules, at_desk.directory, now, days)
         if as_json:
             click.echo(to_json(found_as_json(found)))
         else:

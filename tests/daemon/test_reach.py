@@ -73,6 +73,15 @@ def test_reach_as_json_has_keys_and_reasons(office: Office) -> None:
     assert "@" not in result.stdout
 
 
+def test_reach_goes_by_the_policies_in_force_not_by_files_somebody_is_writing(office: Office) -> None:
+    """A policy file changed and not released yet: the head of section is still the one who would be told."""
+    office.change("policies/office.yaml", "to: [first_handler, section_head]", "to: [first_handler]")
+    office.change("policies/office.yaml", "cc: [section_head]", "cc: [principal]")
+    office.change("policies/office.yaml", "chain: [first_handler, section_head, ", "chain: [first_handler, ")
+    found = duban(office, "reach")
+    assert (found.exit_code, "科长0" in found.stdout) == (1, True), found.output
+
+
 def test_reach_with_everybody_in_order(office: Office) -> None:
     """Within a time in which only people with addresses are needed the answer is a sentence and exit code 0."""
     office.execute("UPDATE people SET mobile = '13900001234', mail = 'head0@example.com' WHERE code = 'c0'")
