@@ -129,7 +129,7 @@ class BounceMailbox(Login):
     @model_validator(mode="after")
     def _can_log_in(self) -> BounceMailbox:
         if self.username is None:
-            raise ValueError("要写 username 和 password（或 oauth）/ needs username and password (or oauth)")
+            raise ValueError("要写 username 和 password（或 oauth） / needs username and password (or oauth)")
         if self.encryption == "auto":
             raise ValueError("应为 implicit、starttls 或 none / expected implicit, starttls or none")
         return self
@@ -214,7 +214,7 @@ class EmailSettings(ServerSettings):
     def _by_domain(cls, value: dict[str, int]) -> dict[str, int]:
         for domain in value:
             if not _DOMAIN.fullmatch(domain):
-                raise ValueError("应为域名，或 *（其余各域名）/ expected a domain, or * for every other one")
+                raise ValueError("应为域名，或 *（其余各域名） / expected a domain, or * for every other one")
         return {domain.lower(): most for domain, most in value.items()}
 
     @property
