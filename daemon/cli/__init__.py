@@ -132,6 +132,9 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             raise complaint(error) from None
+        except click.Abort:
+            click.echo(speak("\n没有确认，什么也没有改。", "\nnot confirmed: nothing was changed"), err=True)
+            ctx.exit(1)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

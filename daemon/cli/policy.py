@@ -192,7 +192,7 @@ def _moment(at_desk: Desk, written: str | None) -> datetime | None:
 def _tell(at_desk: Desk, version: str, *, as_json: bool) -> None:
     """Show where a version stands after a step."""
     from daemon.clock import SystemClock  # noqa: PLC0415 - loads the database library
-    from daemon.store.versions import SHOWN, in_force  # noqa: PLC0415 - the same
+    from daemon.store.versions import SHOWN, VersionState, in_force  # noqa: PLC0415 - the same
 
     versions = at_desk.store.policy_versions()
     current = in_force(versions, SystemClock().now())
@@ -204,6 +204,22 @@ def _tell(at_desk: Desk, version: str, *, as_json: bool) -> None:
     click.echo(f"{version[:SHOWN]}{speak('：', ': ')}{_state(one, current)}{moment}")
     if current is not None and current.version != version:
         click.echo(speak(f"生效版本：{current.version[:SHOWN]}", f"in force: {current.version[:SHOWN]}"))
+    if one.state is VersionState.PROPOSED:
+        click.echo(_what_next(one.version[:SHOWN], second=at_desk.configuration.settings.release.second_person))
+
+
+def _what_next(version: str, *, second: bool) -> str:
+    """The command that brings a proposed version into force."""
+    approve = speak(
+        f"另一人运行 duban policy approve {version} --by 姓名",
+        f"somebody else: duban policy approve {version} --by NAME",
+    )
+    if second:
+        return speak("下一步：", "next, ") + approve
+    return speak(
+        f"下一步：duban policy activate {version}；或{approve}",
+        f"next: duban policy activate {version}, or {approve}",
+    )
 
 
 @policy.command()

@@ -74,7 +74,8 @@ async def test_status_names_every_version_with_its_cases(world: Running) -> None
 async def test_a_proposal_is_approved_by_somebody_else(world: Running) -> None:
     """The same name is refused with exit code 1, whatever its spaces; another name puts it in force."""
     version = thirty_days(world)
-    duban(world, "policy", "propose", "--by", "科员甲")
+    proposed = duban(world, "policy", "propose", "--by", "科员甲").output
+    assert f"下一步：duban policy activate {version[:12]}；或另一人运行 duban policy approve" in proposed
     refused = duban(world, "policy", "approve", version[:8], "--by", "科员 甲")
     assert refused.exit_code == 1
     assert "须由另一人核准" in refused.output
@@ -132,8 +133,9 @@ async def test_a_moment_ahead_is_kept(world: Running) -> None:
 async def test_an_office_with_four_eyes_refuses_a_bare_activation(world: Running) -> None:
     """`second_person: true`: activate is refused until somebody else approved."""
     world.office.change("duban.yaml", "language: zh", "language: zh\nrelease: {second_person: true}")
-    thirty_days(world)
-    duban(world, "policy", "propose", "--by", "科员甲")
+    version = thirty_days(world)
+    proposed = duban(world, "policy", "propose", "--by", "科员甲").output
+    assert f"下一步：另一人运行 duban policy approve {version[:12]} --by 姓名" in proposed
     refused = duban(world, "policy", "activate", "files")
     assert refused.exit_code == 1
     assert "duban policy approve" in refused.output
@@ -169,6 +171,7 @@ async def test_migrating_shows_what_moves_and_asks(world: Running) -> None:
     version = thirty_days(world)
     duban(world, "policy", "activate", "files")
     (compared,) = told(world, "policy", "diff", "active", "files", "--cases")["cases"]
+    assert "没有确认，什么也没有改。" in asked.output
     assert compared["case"] == CASE
     asked = duban(world, "policy", "migrate", CASE, answer="n\n")
     assert asked.exit_code != 0
