@@ -171,10 +171,10 @@ async def test_migrating_shows_what_moves_and_asks(world: Running) -> None:
     version = thirty_days(world)
     duban(world, "policy", "activate", "files")
     (compared,) = told(world, "policy", "diff", "active", "files", "--cases")["cases"]
-    assert "没有确认，什么也没有改。" in asked.output
     assert compared["case"] == CASE
     asked = duban(world, "policy", "migrate", CASE, answer="n\n")
     assert asked.exit_code != 0
+    assert "没有确认，什么也没有改。" in asked.output
     assert "2026-10-08 24:00 → 2026-10-16 24:00" in asked.output
     assert told(world, "policy", "migrate", "--all")["moved"] == 0
     moved = duban(world, "policy", "migrate", CASE, "--by", "科长乙", "--yes")
