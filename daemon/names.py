@@ -151,6 +151,11 @@ _BETWEEN_CHINESE = re.compile(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")  # le
 _KIND = re.compile(rf"\b(?:{'|'.join(KINDS)})\b")
 _QUOTED_ID = re.compile(r"'([a-z][a-z0-9_]*)'")
 _SUBJECT_KEY = re.compile(r"^([A-Za-z0-9][\w.-]*)(?= 同时是| 没有登记| is | has )", re.ASCII)
+_HOLDER = re.compile(  # the units in the sentences about a clock handed over, or corrected to be another unit's
+    r"(?<=已转出，).+?(?= 的时限终止)|(?<=: )\S.*?(?= handed it over at)"
+    r"|(?<=承办单位更正为 ).+?(?=（原为 )|(?<=（原为 ).+?(?=）)"
+    r"|(?<=The holder is ).+?(?=, not )|(?<=, not ).+?(?=: the ladder begins)"
+)
 
 
 class Names:
@@ -309,6 +314,7 @@ class Names:
             lambda found: f"“{self._any_limit[found[1]]}”" if found[1] in self._any_limit else found[0], told
         )
         told = self._after_a_title.sub(self._named, told)
+        told = _HOLDER.sub(lambda found: self.unit(found[0]), told)
         told = _KIND.sub(lambda found: self.word(KINDS, found[0]), told)
         told = _SUBJECT_KEY.sub(lambda found: self.person(found[1]), told)
         return _BETWEEN_CHINESE.sub("", told) if told != sentence else told

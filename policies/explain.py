@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from policies.duration import limit_words
+from policies.instances import occurrence_of
 from policies.lights import light_word
 from policies.model import ObligationState, Why
 from policies.rungs import timeline
@@ -90,10 +92,18 @@ def count_sentences(count: Count) -> tuple[Text, ...]:
 
 
 def obligation_sentences(
-    limit: Limit, obligation: Obligation, calendar: Calendar, count: Count | None = None
+    limit: Limit,
+    obligation: Obligation,
+    calendar: Calendar,
+    count: Count | None = None,
+    series_from: datetime | None = None,
 ) -> tuple[Text, ...]:
-    """One limit on one case: the headline, what is special about it, and the count if it is handed in."""
-    sentences = [_headline(limit, obligation, calendar), *_remarks(obligation, calendar)]
+    """One limit on one case: the headline, what is special about it, and the count if it is handed in.
+
+    `series_from` is when the first return of a recurring limit began: all of them are counted from there.
+    """
+    headline = _headline_of_return(limit, obligation, calendar, series_from) or _headline(limit, obligation, calendar)
+    sentences = [headline, *_remarks(obligation, calendar)]
     if limit.basis:
         sentences.append(Text(f"依据：{limit.basis}。", f"Basis: {limit.basis}."))
     if count is not None:
@@ -106,6 +116,24 @@ def _headline(limit: Limit, one: Obligation, calendar: Calendar) -> Text:
     length = length_text(limit)
     zh = f"{limit.title}：{start} 起算，{length.zh}，名义期限 {nominal}"
     en = f"{limit.id}: runs from {start}, {length.en}, nominal end {nominal}"
+    if legal == nominal:
+        return Text(f"{zh}，法定期限相同。", f"{en}, which is the legal end too.")
+    return Text(f"{zh}，法定期限 {legal}。", f"{en}, legal end {legal}.")
+
+
+def _headline_of_return(limit: Limit, one: Obligation, calendar: Calendar, series_from: datetime | None) -> Text | None:
+    """Which return of a recurring limit it is and what it is counted from; None for the first and for all others."""
+    number = occurrence_of(one.instance, recurs=limit.recur is not None, per_holder=limit.per_holder)
+    if limit.recur is None or number == 1 or series_from is None:
+        return None
+    anchor, begins, nominal, legal = (
+        instant_of(at, calendar) for at in (series_from, one.start_at, one.nominal_due_at, one.legal_due_at)
+    )
+    length, every = length_text(limit), limit.recur.every
+    again = limit_words(replace(every, amount=every.amount * (number - 1)))
+    zh = f"{limit.title}第 {number} 期：{anchor} 起算，{length.zh}，再加 {again.zh}；自上一期届满（{begins}）起，"
+    en = f"{limit.id}, return {number}: counted from {anchor}, {length.en} and {again.en} more; begins at {begins}, "
+    zh, en = f"{zh}名义期限 {nominal}", f"{en}nominal end {nominal}"
     if legal == nominal:
         return Text(f"{zh}，法定期限相同。", f"{en}, which is the legal end too.")
     return Text(f"{zh}，法定期限 {legal}。", f"{en}, legal end {legal}.")

@@ -25,6 +25,12 @@ def instance_named(written: str, limits: Container[str]) -> tuple[str, str] | No
     return limit, _shortest(rest)
 
 
+def occurrence_of(instance: str, *, recurs: bool, per_holder: bool) -> int:
+    """Which return of a recurring limit it is, 1 being the first; 1 for a limit that does not come again."""
+    number = instance.partition(".")[2] if per_holder else instance
+    return int(number) if recurs and number.isdigit() else 1
+
+
 def _shortest(number: str) -> str:
     """As the obligations are named: `1` and `1.1` are the first, `2.1` the first of the second holder."""
     return FIRST if number in {"1", "1.1"} else number.removesuffix(".1") if "." in number else number

@@ -12,6 +12,7 @@ from policies.course import key_of, key_of_notice
 from policies.evaluate import evaluate
 from policies.explain import ladder_sentences, obligation_sentences, plan_sentences
 from policies.foresight import foresee
+from policies.holders import number_of
 from policies.obligations import obligations_of
 from policies.rungs import timeline
 from policies.text import Text
@@ -52,7 +53,21 @@ def stories_of(at_desk: Desk, stored: StoredCase, now: datetime) -> list[Explain
     ahead = _ahead(asked, known)
     in_time = sorted(known, key=lambda one: (one.obligation.start_at, one.obligation.due_at))
     counts = _counts(asked, known)
-    return [_story(asked, one, counts.get(_key(one)), ahead.get(_key(one), ())) for one in in_time]
+    return [
+        _story(asked, one, counts.get(_key(one)), ahead.get(_key(one), ()), _series_from(one, known)) for one in in_time
+    ]
+
+
+def _series_from(one: StoredObligation, known: Sequence[StoredObligation]) -> datetime:
+    """When the first clock of that holder began: the returns of a recurring limit are counted from there."""
+    mine = one.obligation
+    series = [
+        other.obligation.start_at
+        for other in known
+        if (other.obligation.policy, other.obligation.limit) == (mine.policy, mine.limit)
+        and (mine.holder_unit is None or number_of(other.obligation) == number_of(mine))
+    ]
+    return min(series)
 
 
 class _Asked(NamedTuple):
@@ -114,8 +129,9 @@ def _ahead(asked: _Asked, known: Sequence[StoredObligation]) -> dict[tuple[str, 
     return {key: tuple(several) for key, several in told.items()}
 
 
-def _story(asked: _Asked, stored: StoredObligation, count: Count | None, ahead: tuple[Told, ...]) -> Explained:
-
+def _story(
+    asked: _Asked, stored: StoredObligation, count: Count | None, ahead: tuple[Told, ...], series_from: datetime
+) -> Explained:
     rules, case, one, now = asked.rules, asked.stored, stored.obligation, asked.now
     rule = rules.limit(one.policy, one.limit, one.policy_version)
     if rule is None:
@@ -128,7 +144,7 @@ def _story(asked: _Asked, stored: StoredObligation, count: Count | None, ahead: 
     return Explained(
         stored,
         limit.title,
-        obligation_sentences(limit, one, calendar, count),
+        obligation_sentences(limit, one, calendar, count, series_from),
         ladder_sentences(ladder, one, case.case, calendar, now),
         plan_sentences(plan, calendar, ladder.lights),
         timeline(ladder, one, case.case.milestones, calendar),

@@ -18,7 +18,7 @@ from policies.explain import (
     state_word,
     why_word,
 )
-from policies.model import Condition, ObligationState, QuietHours, Reason, Via, Why
+from policies.model import Condition, ObligationState, QuietHours, Reason, Recurrence, Via, Why
 from policies.obligations import obligations_of
 from policies.text import Text
 from support.invented_office import (
@@ -54,6 +54,22 @@ def test_every_reason_has_a_word(why: Why) -> None:
 def test_every_state_has_a_word(state: ObligationState) -> None:
     """Each state of an obligation has its word."""
     assert state_word(state).zh
+
+
+def test_return_of_a_recurring_limit_says_which_it_is_and_from_where_it_is_counted() -> None:
+    """Three months from 30 November and one more: the thirtieth stays, and the end of the one before is no start."""
+    monthly = limit(
+        start=("arrived_at",), within=parse_duration("3 月"), recur=Recurrence(parse_duration("1 月")), platform_due=()
+    )
+    letter = case(milestones={"arrived_at": at("2025-11-30 10:00")})
+    found = obligations_of(policies(policy(monthly)), letter, CALENDARS, at("2026-03-02 10:00")).obligations
+    first, second = (obligation_sentences(monthly, one, CHINA, None, found[0].start_at)[0] for one in found)
+    assert first.zh == "书面告知：2025-11-30 10:00 起算，3 个月，名义期限 2026-02-28 24:00，法定期限相同。"
+    assert second.zh == (
+        "书面告知第 2 期：2025-11-30 10:00 起算，3 个月，再加 1 个月；自上一期届满（2026-02-28 24:00）起，"
+        "名义期限 2026-03-30 24:00，法定期限相同。"
+    )
+    assert second.en.startswith("notify, return 2: counted from 2025-11-30 10:00, 3 months and 1 month more; begins at")
 
 
 def test_obligation_tells_its_dates_and_its_count() -> None:
