@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -386,3 +388,26 @@ def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], named: s
     with pytest.raises(ValueError, match=named) as caught:
         EmailSettings.model_validate(good | changes)
     assert all("hunter2" not in problem["msg"] for problem in caught.value.errors())  # type: ignore[attr-defined]
+
+
+ANSWERS = ["", "", "", "421 4.3.2 later", "451 4.3.0 later", "550 5.1.1 unknown", DROP]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_both_servers_do_no_mail_is_lost_or_sent_twice(
+    first: SmtpServer, second: SmtpServer, seed: int
+) -> None:
+    """Faults of every kind on both: accepted arrived once, refused never, in doubt at most once."""
+    chance = random.Random(seed)
+    for server in (first, second):
+        for command in ("CONNECT", "MAIL", "RCPT", "DATA", "BODY"):
+            server.fail(command, *(chance.choice(ANSWERS) for _ in range(30)))
+    wanted = mails(60)
+    async with channel_to(first.port, **behind(second), connections=3) as channel:
+        outcomes = await channel.send_many(wanted)
+    arrived = Counter([*first.mails.subjects, *second.mails.subjects])
+    for message, outcome in zip(wanted, outcomes, strict=True):
+        if isinstance(outcome, OutcomeUnknown):
+            assert arrived[message.subject] <= 1
+        else:
+            assert arrived[message.subject] == isinstance(outcome, Receipt)
