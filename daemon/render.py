@@ -27,6 +27,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from channels.base import PARAMETERS, Message
 from policies.model import Notice, Official, Why
+from policies.spelling import did_you_mean
 from policies.text import Language, Text
 
 if TYPE_CHECKING:
@@ -402,11 +403,26 @@ class Renderer:
                 if text is not None:
                     html = self._load(f"{folder}/{say}.{written}.html") if kind == "email" else None
                     return _Words(text, html, written)
+        raise self._missing(folders, say, kind)
+
+    def _missing(self, folders: Sequence[str], say: str, kind: str) -> RenderError:
+        """That no folder has these words, and which of those they have were probably meant."""
         tried = [f"{folder}/{say}.{kind}.txt" for folder in folders]
-        raise RenderError(
+        there = (name.rpartition("/") for name in self._environment.list_templates(["txt"]))
+        files = (name.split(".") for folder, _, name in there if folder in folders)
+        known = {name for name, *written, _ in files if written and written[0] in _written_for(kind, name)}
+        meant = did_you_mean(say, known)
+        others = Text(
+            "请新建" + ("其中一个" if len(tried) > 1 else ""), "write " + ("one of them" if tried[1:] else "it")
+        )
+        if meant is not None:
+            others = Text(f"是不是想写 say: {meant}？", f"did you mean say: {meant}?")
+        elif known:
+            others += Text(f"，或改用已有的 {'、'.join(sorted(known))}", f", or use one of {', '.join(sorted(known))}")
+        return RenderError(
             Text(
-                f"{self._folder}: 没有模板 {'、'.join(tried)}，请新建其中一个。",
-                f"{self._folder}: no template {' or '.join(tried)}; write one of them",
+                f"{self._folder}: 没有模板 {'、'.join(tried)}，{others.zh}",
+                f"{self._folder}: no template {' or '.join(tried)}; {others.en}",
             )
         )
 

@@ -349,6 +349,16 @@ def test_the_check_finds_missing_broken_and_long_templates(templates: Path) -> N
     assert any("没有模板" in problem and "remind.email.txt" in problem for problem in found)
 
 
+@pytest.mark.parametrize(
+    ("say", "said"), [("reminder", "，是不是想写 say: remind？"), ("xyz", "或改用已有的 assigned、")]
+)
+def test_a_misspelt_template_is_told_with_what_was_meant(say: str, said: str) -> None:
+    """Nobody has to look into the folder to find what the words are called."""
+    found = [problem.zh for problem in renderer().check(policy_set(say))]
+    assert found
+    assert all("没有模板 standard/" in problem and said in problem for problem in found)
+
+
 def test_english_words_are_used_where_there_are_some() -> None:
     """An English office gets English text and mail."""
     english = renderer(language="en")
