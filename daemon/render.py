@@ -382,8 +382,8 @@ class Renderer:
         if worst > PARTS_WITHOUT_WARNING:
             file = self._find(ladder, say, kind).text.name
             yield Text(
-                f"{file}: 短信过长，要分 {worst} 条发送（每条 {PART_UNITS} 字），请缩短。",
-                f"{file}: the text message is long: {worst} parts of {PART_UNITS} characters; shorten it",
+                f"{file}: 短信过长，要分 {worst} 条发送（每条 {PART_UNITS} 字），请缩短模板，或时限、策略的名称。",
+                f"{file}: the text message is long: {worst} parts of {PART_UNITS} characters; shorten it, or the titles in the policy",
             )
 
     def _find(self, ladder: str, say: str, kind: str) -> _Words:
@@ -696,7 +696,7 @@ def _rung(name: str, language: Language) -> str:
     """A missed step in words: `urge#2` is the second return of the step `urge`."""
     step, _, returned = _single_line(name).partition("#")
     base, _, rest = step.partition(".")
-    title = _say(STEP_TITLES, UNACKNOWLEDGED if rest == UNACKNOWLEDGED else base, language)
+    title = _say(STEP_TITLES, UNACKNOWLEDGED if rest.endswith(UNACKNOWLEDGED) else base, language)
     if not returned.isdigit():
         return title
     return title + _either(language, f"（第{int(returned) + 1}次）", f" (no. {int(returned) + 1})")

@@ -69,9 +69,8 @@ class Rung:
     @property
     def id(self) -> str:
         """The step's id as it stands in keys and reasons."""
-        if self.review_of:
-            return f"{self.step.id}.{self.review_of}"
-        return f"{self.step.id}.{UNACKNOWLEDGED}" if self.unacknowledged else self.step.id
+        base = f"{self.step.id}.{self.review_of}" if self.review_of else self.step.id
+        return f"{base}.{UNACKNOWLEDGED}" if self.unacknowledged else base
 
     @property
     def name(self) -> str:

@@ -375,6 +375,19 @@ def test_parked_case_never_disappears_from_a_ladder_that_does_not_mention_it() -
     assert len(told) == 14
 
 
+def test_a_review_that_is_not_signed_for_is_called_for() -> None:
+    """A step of the review that wants an acknowledgement has its own call for it, and a second look forgets neither."""
+    wants = Acknowledge(parse_duration("4 工作小时"), ("section_head",))
+    rules = with_steps(step("assigned", "start", "handler"), step("now", "review 09:00", "handler", acknowledge=wants))
+    day = decide(at("2026-10-20 09:00"), rules=rules, one=parked())
+    assert [notice.step for notice in day.notices] == ["now.2026-10-20"]
+    assert day.next_check_at == at("2026-10-20 15:00")
+    assert decide(at("2026-10-20 09:00"), day.history, rules=rules, one=parked()).next_check_at == day.next_check_at
+    later = decide(at("2026-10-20 15:00"), day.history, rules=rules, one=parked())
+    assert [(n.step, n.person) for n in later.notices] == [("now.2026-10-20.unacknowledged", "head")]
+    assert later.next_check_at is None
+
+
 def test_parked_without_a_day_of_review_rests() -> None:
     """A pause that says no day of review is only paused; the count may still ask to be done again."""
     assert decide(NOW, one=parked(None)).next_check_at is None
