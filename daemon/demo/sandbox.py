@@ -52,6 +52,7 @@ MANY_SINCE = date(2026, 11, 9)
 LONG_AGO, LATELY = 18, 12  # cases
 KINDS = "111223"  # 投诉, 咨询, 建议 as codes, as often as they come
 RESTRICTED = 29  # the one that is kept to a few
+URGENT = frozenset({4, 12, 19, 28})
 DAYS_TO_ANSWER = {Pace.DILIGENT: (3, 9), Pace.SLOW: (8, 15), Pace.NEVER: (14, 24)}  # working days
 
 MAIN = """\
@@ -83,6 +84,7 @@ cases:
   restricted: {column: issecret, values: {'1': true, '0': false}}
   columns:
     kind: {column: xfmdlb, values: {'1': 投诉, '2': 咨询, '3': 建议}}
+    urgent: {column: jjbz, type: bool}      # 紧急 / urgent
   milestones:
     registered_at: djsj           # 登记 / registered
     arrived_at: ddzrdwsj          # 到达承办科室 / arrived at the section
@@ -166,7 +168,8 @@ def _story(number: int, registered: datetime, random: Random) -> Iterator[Change
         "xfjxx",
         {
             "xfjbh": key, "xfrq": f"{registered:%Y-%m-%d}", "djsj": stamp(registered), "bjbz": "0",
-            "xfmdlb": random.choice(KINDS), "issecret": "1" if number == RESTRICTED else "0",
+            "xfmdlb": random.choice(KINDS), "jjbz": "1" if number in URGENT else "0",
+            "issecret": "1" if number == RESTRICTED else "0",
             "qxjgdm": handler.unit, "xfrxm": f"投诉人{number:03}", "sjc": stamp(registered),
         },
     )  # fmt: skip
