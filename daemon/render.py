@@ -383,7 +383,8 @@ class Renderer:
             file = self._find(ladder, say, kind).text.name
             yield Text(
                 f"{file}: 短信过长，要分 {worst} 条发送（每条 {PART_UNITS} 字），请缩短模板，或时限、策略的名称。",
-                f"{file}: the text message is long: {worst} parts of {PART_UNITS} characters; shorten it, or the titles in the policy",
+                f"{file}: the text message is long: {worst} parts of {PART_UNITS} characters; "
+                "shorten it, or the titles in the policy",
             )
 
     def _find(self, ladder: str, say: str, kind: str) -> _Words:
