@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from daemon.entries import about, breaches_of, gist, reason_body, told_of, withdrawn
 from daemon.movements import told_of_movements, told_of_repeat
 from daemon.store.values import CaseChange, Event, ObligationChange, StoredCase
-from policies.course import key_of, take_over
-from policies.noticed import is_noticed
+from policies.beforehand.course import key_of, take_over
 from policies.obligations import obligations_of
+from policies.people.noticed import is_noticed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from daemon.rules import Rules
     from daemon.store.values import Breach, StoredObligation
-    from policies.course import Change
+    from policies.beforehand.course import Change
     from policies.model import Case, Directory, FirstHandler, Obligation, PolicySet, Why
     from policies.text import Text
 

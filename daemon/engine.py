@@ -18,12 +18,12 @@ from daemon.entries import about, breaches_of, decided, held_over, plan_body, po
 from daemon.errors import DaemonError
 from daemon.intake import Intake, named
 from daemon.store.values import Decision, DeliveryState, Event
+from policies.beforehand.course import may_hear, no_longer_true
 from policies.conditions import asks_receptions
-from policies.course import may_hear, no_longer_true
 from policies.evaluate import after_failure, after_transfer, evaluate
+from policies.ladders.quiet import hold_until, is_hour_class
+from policies.ladders.rungs import step_of
 from policies.model import Why
-from policies.quiet import hold_until, is_hour_class
-from policies.rungs import step_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from daemon.store.values import Breach, Decision, Event, ObligationChange
 from policies.model import ObligationState, Why
-from policies.responsibility import lapses
+from policies.people.responsibility import lapses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

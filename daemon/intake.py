@@ -22,7 +22,7 @@ from daemon.errors import DaemonError, SourceUnavailable
 from daemon.source import BadRow
 from daemon.store.codec import encode_case
 from daemon.store.values import FINAL, CaseChange, DeliveryState, Event, SetAside, StoredCase
-from policies.course import ahead_of
+from policies.beforehand.course import ahead_of
 from policies.model import Case, Directory, ObligationState, Why
 from policies.text import Text
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.store.values import Event
-from policies.holding import agreed, effective_at
 from policies.model import Movement
-from policies.noticed import is_noticed, moves_without
+from policies.people.holding import agreed, effective_at
+from policies.people.noticed import is_noticed, moves_without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

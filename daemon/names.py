@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from daemon.render import LIGHT_TITLES, STEP_TITLES, UNACKNOWLEDGED
-from policies.handing_back import SHIRKING
-from policies.rungs import HANDBACK, RELEASE
-from policies.seats import ROLE_TITLES
-from policies.speaking import RELEASE_WANTED
+from policies.ladders.handing_back import SHIRKING
+from policies.ladders.rungs import HANDBACK, RELEASE
+from policies.ladders.speaking import RELEASE_WANTED
+from policies.people.seats import ROLE_TITLES
+from policies.people.ways import LEG_TITLES, split_leg
 from policies.text import Text
-from policies.ways import LEG_TITLES, split_leg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

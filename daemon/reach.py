@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from daemon import alerts
-from policies.reachability import Exposed, Reach, Reached, reach
+from policies.people.reachability import Exposed, Reach, Reached, reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.yamlfile import located, parse_yaml
+from policies.beforehand.lint import Setting, lint
+from policies.beforehand.trials import run_trials
 from policies.errors import Problem
-from policies.lint import Setting, lint
-from policies.trials import run_trials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

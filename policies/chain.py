@@ -5,7 +5,7 @@ Who is looked for, in this order, until somebody holds the post, is in office, m
 1. the one who was asked for: the first handler and the handler are persons, and so is whoever the case names for a
    role (包案领导); every other role is a post;
 2. the higher posts of the same unit, in the order of the policy's `chain`;
-3. the same post and the higher ones at the unit above, and so on to the top (of one leg: see `policies.ways`);
+3. the same post and the higher ones at the unit above, and so on to the top (of one leg: see `policies.people.ways`);
 4. the administrators, one after the other.
 
 A unit without such a post (the deputy leader of a section sits in the bureau above it) is no vacancy: the post is
@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from policies.model import Reason, Why
-from policies.seats import (
+from policies.people.seats import (
     ADMINISTRATOR,
     NEVER_ABOVE,
     ON_NO_LEG,
@@ -40,8 +40,8 @@ from policies.seats import (
     vacant,
     way_for,
 )
+from policies.people.ways import legs_of, on_leg, split_leg
 from policies.text import Text
-from policies.ways import legs_of, on_leg, split_leg
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

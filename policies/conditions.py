@@ -10,7 +10,7 @@ A condition names a field of the case and the values that fit. Everything under 
 * `at_least` and `at_most` ask a figure, kept as a figure or as text. What is no figure lies within no bounds.
 
 The `when` and `unless` of a step may ask the history of the obligation as well, by the words of `HISTORY_WORDS`; how
-each is answered stands in `policies/answers.py`.
+each is answered stands in `policies/ladders/answers.py`.
 """
 
 from __future__ import annotations

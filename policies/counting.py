@@ -40,7 +40,7 @@ from policies.count_words import (
     StoodStill,
 )
 from policies.duration import SAME_DAY, Duration, Unit
-from policies.excluded import Excluded, check_intervals, excluded_of
+from policies.limits.excluded import Excluded, check_intervals, excluded_of
 from policies.model import Cutoff, ExtensionBase, Roll
 from policies.moving import MONTHS, check_length, day_moved, months_of, time_of
 from policies.text import Text
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from policies.calendar import Calendar
     from policies.count_words import Happening
-    from policies.excluded import Interval
+    from policies.limits.excluded import Interval
 
 __all__ = ["Count", "CountError", "CountStep", "count"]
 

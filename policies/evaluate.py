@@ -10,18 +10,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from policies import sentences
-from policies.afterwards import after_failure, after_transfer
-from policies.coming import sort_out
-from policies.facts import closed_at
-from policies.handing_back import handed_back
-from policies.holding import holdings
-from policies.lights import light_at, light_changes, light_word
+from policies.ladders import sentences
+from policies.ladders.afterwards import after_failure, after_transfer
+from policies.ladders.coming import sort_out
+from policies.ladders.handing_back import handed_back
+from policies.ladders.lights import light_at, light_changes, light_word
+from policies.ladders.rungs import DUE, REVIEW, START, UNACKNOWLEDGED, Rung, timeline
+from policies.ladders.setting import comes_back, rule_of, setting_of, standing_still
+from policies.ladders.speaking import speak
+from policies.ladders.via import first_of_each_kind
+from policies.limits.facts import closed_at
 from policies.model import History, Light, ObligationState, Plan, Why
-from policies.rungs import DUE, REVIEW, START, UNACKNOWLEDGED, Rung, timeline
-from policies.setting import comes_back, rule_of, setting_of, standing_still
-from policies.speaking import speak
-from policies.via import first_of_each_kind
+from policies.people.holding import holdings
 from policies.wording import just_after
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from policies.calendar import Calendar
+    from policies.ladders.setting import Setting
     from policies.model import Case, Directory, FirstHandler, Limit, Notice, Obligation, Policy, Reason
-    from policies.setting import Setting
 
 __all__ = [
     "DUE",

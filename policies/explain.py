@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from policies.duration import limit_words
-from policies.instances import occurrence_of
-from policies.lights import light_word
+from policies.ladders.lights import light_word
+from policies.ladders.rungs import timeline
+from policies.ladders.sentences import condition_text
+from policies.limits.instances import occurrence_of
 from policies.model import ObligationState, Why
-from policies.rungs import timeline
-from policies.seats import role_title
-from policies.sentences import condition_text
+from policies.people.seats import role_title
 from policies.text import Text
 from policies.wording import instant_of
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from policies.calendar import Calendar
     from policies.counting import Count
+    from policies.ladders.rungs import Rung
     from policies.model import Case, Ladder, Lights, Limit, Notice, Obligation, Plan, Reason
-    from policies.rungs import Rung
 
 WHY: Mapping[Why, Text] = {
     Why.DUE: Text("到时", "due"),

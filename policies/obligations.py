@@ -12,18 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from policies.clocks import Clock, clock_of, closed_without, met_at
 from policies.conditions import all_hold
 from policies.counting import Count, CountError
-from policies.ends import Running, disagreement, legal_end, platform_end, stopped_until
-from policies.extensions import effective_extension
-from policies.facts import finding, first_there
-from policies.holders import clocks_of_holders, future_movements, handed_over
-from policies.linked import LinkedStart, Ran, goes_on, handed_on, in_order, is_link, with_kept
+from policies.limits.clocks import Clock, clock_of, closed_without, met_at
+from policies.limits.ends import Running, disagreement, legal_end, platform_end, stopped_until
+from policies.limits.extensions import effective_extension
+from policies.limits.facts import finding, first_there
+from policies.limits.holders import clocks_of_holders, future_movements, handed_over
+from policies.limits.linked import LinkedStart, Ran, goes_on, handed_on, in_order, is_link, with_kept
+from policies.limits.pauses import standstill
+from policies.limits.revision import FIRST_VERSION
+from policies.limits.series import ends_by_itself, name_of, occurrences, odd_instants
 from policies.model import Obligation, ObligationState
-from policies.pauses import standstill
-from policies.revision import FIRST_VERSION
-from policies.series import ends_by_itself, name_of, occurrences, odd_instants
 from policies.wording import just_after
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     from policies.calendar import Calendar
     from policies.duration import Duration
-    from policies.linked import InOrder
+    from policies.limits.linked import InOrder
+    from policies.limits.pauses import Standstill
+    from policies.limits.series import Occurrence
     from policies.model import Case, Limit, Policy, PolicySet, Reason, Recurrence
-    from policies.pauses import Standstill
-    from policies.series import Occurrence
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from daemon.cli.output import config_option, json_option, no_traceback, speak, t
 from daemon.clock import SystemClock
 from daemon.errors import SettingsError
 from daemon.settings import Configuration, load
-from policies.backtest import Score, score_case
-from policies.metrics import Outcome
-from policies.replay import appointed_in
+from policies.beforehand.backtest import Score, score_case
+from policies.beforehand.metrics import Outcome
+from policies.beforehand.replay import appointed_in
 from policies.text import Text
 
 if TYPE_CHECKING:

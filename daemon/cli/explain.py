@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from daemon.names import Names
     from daemon.store.values import Delivery, LedgerRow, StoredCase
     from daemon.story import Story
-    from policies.rungs import Rung
+    from policies.ladders.rungs import Rung
 
 STEPS_AHEAD = 3  # of a ladder that goes on and on
 LATE = timedelta(minutes=5)

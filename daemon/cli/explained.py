@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.intake import GONE
 from daemon.policy_release import rules_in_force
-from policies.course import key_of, key_of_notice
+from policies.beforehand.course import key_of, key_of_notice
+from policies.beforehand.foresight import foresee
 from policies.evaluate import evaluate
 from policies.explain import ladder_sentences, obligation_sentences, plan_sentences
-from policies.foresight import foresee
-from policies.holders import number_of
+from policies.ladders.rungs import timeline
+from policies.limits.holders import number_of
 from policies.obligations import obligations_of
-from policies.rungs import timeline
 from policies.text import Text
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from daemon.cli.reading import Desk
     from daemon.rules import Rules
     from daemon.store.values import StoredCase, StoredObligation
+    from policies.beforehand.foresight import Told
     from policies.counting import Count
-    from policies.foresight import Told
+    from policies.ladders.rungs import Rung
     from policies.model import Directory, Plan, PolicySet
-    from policies.rungs import Rung
 
 AHEAD = timedelta(days=366)  # how far the next messages are looked for
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from daemon.cli.reading import Desk
-    from policies.migration import CaseDifference
+    from policies.beforehand.migration import CaseDifference
     from policies.model import PolicySet
 
 PAGE = 500
@@ -92,7 +92,7 @@ def policies_named(at_desk: Desk, name: str) -> PolicySet:
 def diff(old: str, new: str, config_path: str, days: int, *, with_cases: bool, as_json: bool) -> None:
     """比较两个版本（版本号前几位、文件夹、active、files）；默认：生效的与文件 / what NEW says otherwise than OLD."""
     from daemon.cli.reading import desk  # noqa: PLC0415 - loads the database library
-    from policies.difference import difference  # noqa: PLC0415 - the same
+    from policies.beforehand.difference import difference  # noqa: PLC0415 - the same
 
     with desk(config_path) as at_desk:
         before, after = policies_named(at_desk, old), policies_named(at_desk, new)
@@ -199,7 +199,7 @@ def _compared(at_desk: Desk, target: PolicySet, keys: Iterable[str], days: int) 
     """Those cases for which the target changes anything, each against the version it is bound to."""
     from daemon.clock import SystemClock  # noqa: PLC0415 - loads the database library
     from daemon.policy_release import rules_in_force  # noqa: PLC0415 - the same
-    from policies.migration import case_difference  # noqa: PLC0415 - the same
+    from policies.beforehand.migration import case_difference  # noqa: PLC0415 - the same
 
     store, now = at_desk.store, SystemClock().now()
     rules = rules_in_force(store, at_desk.configuration, now)
@@ -242,7 +242,7 @@ def _cases_json(compared: Iterable[CaseDifference]) -> list[dict[str, object]]:
 
 
 def _message_json(told: object) -> dict[str, object]:
-    from policies.foresight import Told  # noqa: PLC0415 - keeps the start quick
+    from policies.beforehand.foresight import Told  # noqa: PLC0415 - keeps the start quick
 
     assert isinstance(told, Told)  # noqa: S101 - its callers hand over nothing else
     one = told.notice

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from daemon.cli.reading import Desk
-    from policies.reachability import Reach, Reached
+    from policies.people.reachability import Reach, Reached
 
 
 @click.command("reach")

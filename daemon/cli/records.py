@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.output import speak, to_json
-from policies.holding import agreed, holder_at
 from policies.model import Movement, ObligationState
+from policies.people.holding import agreed, holder_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

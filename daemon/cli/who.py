@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from daemon.names import Names
     from daemon.store.values import LedgerRow, StoredCase
     from policies.model import Directory, Policy
-    from policies.responsibility import Answer, Bearer
+    from policies.people.responsibility import Answer, Bearer
 
 
 @click.command()
@@ -48,7 +48,7 @@ def who(case: str, at: str | None, config_path: str, *, as_json: bool) -> None:
 
 
 def _answer(at_desk: Desk, stored: StoredCase, moment: datetime, *, as_json: bool) -> None:
-    from policies.responsibility import who as who_was  # noqa: PLC0415 - only when asked
+    from policies.people.responsibility import who as who_was  # noqa: PLC0415 - only when asked
 
     then = at_desk.store.directory(as_of=moment)
     directory = then[0] if then else at_desk.directory
@@ -116,7 +116,7 @@ def _approved(by: str) -> str:
 
 
 def _quality(one: Bearer, names: Names) -> str:
-    from policies.responsibility import Part  # noqa: PLC0415 - only when asked
+    from policies.people.responsibility import Part  # noqa: PLC0415 - only when asked
 
     if one.part is Part.LEADER:
         return names.role(one.role)

@@ -20,7 +20,7 @@ from daemon.demo.view import LAST_MESSAGES, SentMessage, masked
 from daemon.store import Store
 from daemon.store.values import DeliveryState
 from policies.model import Light
-from policies.seats import role_title
+from policies.people.seats import role_title
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 if TYPE_CHECKING:
-    from policies.foresight import Told
+    from policies.beforehand.foresight import Told
     from policies.model import Obligation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

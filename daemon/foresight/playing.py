@@ -21,7 +21,7 @@ from daemon.foresight.totals import Totals
 from daemon.render import RenderError, sms_parts
 from daemon.settings import load
 from daemon.wiring import renderer_of, rules_of
-from policies.foresight import foresee
+from policies.beforehand.foresight import foresee
 from policies.model import ObligationState, Why
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from daemon.settings import Configuration
-    from policies.foresight import Foresight, Told
+    from policies.beforehand.foresight import Foresight, Told
 
 ALONE = 1500  # so many cases are played sooner here than by processes that have to start first
 RUNNING = frozenset({ObligationState.OPEN, ObligationState.PAUSED})

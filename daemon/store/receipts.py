@@ -107,8 +107,8 @@ def acknowledge(
         return Acknowledged.CLOSED
     sent_to_him = [one for one in mine if one.state in _WENT_OUT]
     if not sent_to_him:
-        body = {"person": official, "how": how, "at": at.isoformat()}
-        ledger.append(connection, [Event(case_key, "known", now, body, official)])
+        known_of = {"person": official, "how": how, "at": at.isoformat()}
+        ledger.append(connection, [Event(case_key, "known", now, known_of, official)])
         return Acknowledged.NOT_SENT
     fresh = [one for one in sent_to_him if one.acknowledged_at is None]
     if not fresh:
@@ -117,7 +117,7 @@ def acknowledge(
     update_rows(connection, deliveries, ("acknowledged_at", "id"), [(micros(at), one.id) for one in fresh])
     again: dict[str, Any] = {"next_check_at": micros(now), "revision": o.revision + 1, "claimed_by": None}
     connection.execute(sa.update(obligations).where(o.case_key == case_key, o.state == "open").values(again))
-    body = {
+    body: dict[str, object] = {
         "person": official,
         "how": how,
         "at": at.isoformat(),

@@ -11,7 +11,7 @@ from daemon.store.bulk import among, fetch, insert_rows, locked_rows
 from daemon.store.codec import instant, maybe_instant, maybe_micros, micros
 from daemon.store.tables import breaches, first_handler_conflicts, holdings, past_directories
 from daemon.store.values import Breach, Conflict, Event, Held
-from policies.holding import holdings as holdings_of_case
+from policies.people.holding import holdings as holdings_of_case
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

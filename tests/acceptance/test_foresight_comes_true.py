@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daemon.settings import load
+from policies.beforehand.foresight import foresee
 from policies.duration import parse_duration, parse_moment
-from policies.foresight import foresee
 from policies.model import (
     Acknowledge,
     CatchUp,
@@ -38,7 +38,7 @@ from support.succeeding_daemon import SucceedingDaemon, succeeding_daemon
 
 if TYPE_CHECKING:
     from daemon.settings import Configuration
-    from policies.foresight import Foresight
+    from policies.beforehand.foresight import Foresight
     from support.succeeding_daemon import Change
 
 EXAMPLES = settings().max_examples

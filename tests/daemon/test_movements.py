@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from daemon.movements import KINDS, told_of_movements, told_of_repeat
 from policies.model import Case, Movement, Transfer
-from policies.noticed import with_noticed
+from policies.people.noticed import with_noticed
 from support.invented_office import at
 
 if TYPE_CHECKING:

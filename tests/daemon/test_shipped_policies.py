@@ -16,12 +16,12 @@ import pytest
 from daemon import settings
 from daemon.calendars import china, read_calendar
 from daemon.yamlfile import parse_yaml, read_yaml
-from policies.foresight import foresee
+from policies.beforehand.foresight import foresee
+from policies.beforehand.lint import Setting, lint
+from policies.beforehand.statutes import statute_for
+from policies.beforehand.trials import invented_office, run_trials
 from policies.language import KnownNames, parse_policies
-from policies.lint import Setting, lint
 from policies.model import Case, Pause, PolicySet, Transfer
-from policies.statutes import statute_for
-from policies.trials import invented_office, run_trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.store.values import FINAL, DeliveryState
+from policies.ladders.rungs import timeline
 from policies.model import Why
-from policies.rungs import timeline
 from support.invented_office import CHINA
 from support.played_lives import BEGIN, World, lives, playing, rules, told
 from support.running_office import CASE

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.store.values import DeliveryState
-from policies.course import key_of, key_of_notice
+from policies.beforehand.course import key_of, key_of_notice
 from policies.model import ObligationState
 from policies.obligations import obligations_of
 from support.played_lives import BEGIN, World, playing, rules, writings

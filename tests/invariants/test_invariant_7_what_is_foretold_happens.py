@@ -18,12 +18,12 @@ import daemon.cli.explained
 import daemon.counted
 import daemon.engine
 import daemon.foresight.playing
-import policies.backtest
-import policies.course
+import policies.beforehand.backtest
+import policies.beforehand.course
+import policies.beforehand.foresight
+import policies.beforehand.migration
+import policies.beforehand.trials
 import policies.evaluate
-import policies.foresight
-import policies.migration
-import policies.trials
 from daemon.cli.explained import stories_of
 from daemon.cli.reading import Desk
 from support.played_lives import BEGIN, World, lives, playing, rules
@@ -61,9 +61,19 @@ def test_what_explain_says_comes_next_comes_next(
 
 def test_there_is_one_function_for_each_question() -> None:
     """The daemon, `explain`, `simulate`, the backtest, trials and migration hold the very same functions."""
-    evaluate, foresee, take_over = policies.evaluate.evaluate, policies.foresight.foresee, policies.course.take_over
-    deciders = (daemon.engine, daemon.cli.explained, policies.course)
-    tellers = (daemon.cli.explained, daemon.foresight.playing, policies.backtest, policies.migration, policies.trials)
+    evaluate, foresee, take_over = (
+        policies.evaluate.evaluate,
+        policies.beforehand.foresight.foresee,
+        policies.beforehand.course.take_over,
+    )
+    deciders = (daemon.engine, daemon.cli.explained, policies.beforehand.course)
+    tellers = (
+        daemon.cli.explained,
+        daemon.foresight.playing,
+        policies.beforehand.backtest,
+        policies.beforehand.migration,
+        policies.beforehand.trials,
+    )
     assert all(vars(module)["evaluate"] is evaluate for module in deciders)
     assert all(vars(module)["foresee"] is foresee for module in tellers)
-    assert all(vars(module)["take_over"] is take_over for module in (policies.foresight, daemon.counted))
+    assert all(vars(module)["take_over"] is take_over for module in (policies.beforehand.foresight, daemon.counted))

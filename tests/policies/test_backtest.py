@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policies.backtest import Score, judged_by, score_case
-from policies.metrics import Outcome
+from policies.beforehand.backtest import Score, judged_by, score_case
+from policies.beforehand.metrics import Outcome
+from policies.beforehand.replay import appointed_in
 from policies.model import Case, PolicySet
 from policies.obligations import obligations_of
-from policies.replay import appointed_in
 from support.invented_office import CALENDARS, KINDS, at, directory, policies, policy, step, with_steps
 
 SINCE, UNTIL = at("2026-09-01 00:00"), at("2026-12-01 00:00")

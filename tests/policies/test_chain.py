@@ -8,8 +8,8 @@ import pytest
 
 from policies.chain import next_upward, rank_of, resolve_any
 from policies.model import Case, Directory, FirstHandler, OfficeUnit, Post, Why
-from policies.seats import role_title
-from policies.ways import units_upward
+from policies.people.seats import role_title
+from policies.people.ways import units_upward
 from support.invented_office import POSTS, at, case, directory, official, policy, with_person
 
 NOW = at("2026-09-16 10:00")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from policies.chain import Resolution, next_upward, rank_of, resolve_all, resolve_any
 from policies.model import Case, Delegation, Directory, FirstHandler, OfficeUnit, Post, Why
-from policies.seats import ADMINISTRATOR, role_title
-from policies.ways import unit_for_place, units_upward
+from policies.people.seats import ADMINISTRATOR, role_title
+from policies.people.ways import unit_for_place, units_upward
 from support.invented_office import POSTS, at, case, directory, official, policy, with_person
 
 if TYPE_CHECKING:

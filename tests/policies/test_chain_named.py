@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from policies.beforehand.difference import difference
 from policies.chain import next_upward, rank_of, resolve_all, resolve_any
-from policies.difference import difference
 from policies.model import Delegation, PolicySet, Why
-from policies.reachability import Exposed, reach
-from policies.responsibility import leaders_over
+from policies.people.reachability import Exposed, reach
+from policies.people.responsibility import leaders_over
 from support.invented_office import (
     CHINA,
     at,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from policies.difference import Kind, difference
+from policies.beforehand.difference import Kind, difference
 from policies.duration import parse_duration, parse_moment
 from policies.model import Ladder, Lights, Limit, Policy, PolicySet, Step
 

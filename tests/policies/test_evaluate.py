@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from policies.duration import parse_duration
 from policies.evaluate import after_failure, evaluate, light_at, timeline
-from policies.first_handler import first_handler_of
+from policies.ladders.via import channels_of
 from policies.model import FirstHandler, History, Light, Lights, Notice, ObligationState, Plan, Policy, Post, Via, Why
-from policies.via import channels_of
+from policies.people.first_handler import first_handler_of
 from support.invented_office import (
     CHINA,
     KINDS,

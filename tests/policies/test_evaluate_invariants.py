@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from policies.conditions import HISTORY_WORDS, WordKind
 from policies.duration import Duration, Unit, parse_duration, parse_moment
+from policies.ladders.rungs import timeline
 from policies.model import (
     Acknowledge,
     CatchUp,
@@ -34,7 +35,6 @@ from policies.model import (
     Via,
     Why,
 )
-from policies.rungs import timeline
 from support.invented_office import CHINA, at, case, decide, directory, obligation, policy
 
 if TYPE_CHECKING:

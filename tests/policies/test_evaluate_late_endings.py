@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from policies.course import key_of, take_over
+from policies.beforehand.course import key_of, take_over
 from policies.duration import parse_duration
 from policies.model import Case, History, Movement, ObligationState, Policy, Recurrence, Transfer, Why
-from policies.responsibility import lapses
+from policies.people.responsibility import lapses
 from support.invented_office import CALENDARS, KINDS, at, case, directory, end_of, limit, policies, policy
 
 PER_HOLDER = policy(limit(per_holder=True))

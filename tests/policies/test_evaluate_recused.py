@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policies.course import may_hear
+from policies.beforehand.course import may_hear
 from policies.evaluate import after_failure, after_transfer
 from policies.model import Post, RestrictedRule, Via, Why
 from support.invented_office import CHINA, KINDS, POSTS, at, case, decide, directory, obligation, policy

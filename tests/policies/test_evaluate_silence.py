@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from policies.duration import parse_duration
+from policies.ladders.rungs import timeline
+from policies.limits.revision import revise
 from policies.model import (
     Acknowledge,
     CatchUp,
@@ -26,8 +28,6 @@ from policies.model import (
     Transfer,
     Why,
 )
-from policies.revision import revise
-from policies.rungs import timeline
 from support.invented_office import CHINA, LADDER, at, case, decide, limit, obligation, policy, step, with_steps
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policies.course import take_over
+from policies.beforehand.course import take_over
 from policies.duration import parse_duration
 from policies.model import Case, ObligationState, Pause, Policy, Recurrence, Transfer, Why
 from support.invented_office import CALENDARS, KINDS, at, case, directory, limit, policies, policy

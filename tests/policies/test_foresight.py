@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.foresight import foresee
+from policies.beforehand.foresight import foresee
 from policies.model import Condition, ObligationState, QuietHours, Transfer, Via
 from support.invented_office import (
     CALENDARS,
@@ -27,7 +27,7 @@ from support.invented_office import (
 )
 
 if TYPE_CHECKING:
-    from policies.foresight import Foresight
+    from policies.beforehand.foresight import Foresight
     from policies.model import Case, Policy
 
 SINCE = at("2026-09-16 10:00")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.holding import handbacks, holder_at, holdings
 from policies.model import Case, Movement, Transfer
+from policies.people.holding import handbacks, holder_at, holdings
 from support.invented_office import at
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from daemon.yamlfile import read_yaml
+from policies.beforehand.trials import run_trials
 from policies.conditions import HISTORY_WORDS
 from policies.duration import Unit, format_duration, parse_duration, parse_moment
 from policies.language import parse_policies, policy_schema
-from policies.language_conditions import DESCRIPTIONS
-from policies.language_lengths import MOMENT_EXAMPLES
-from policies.language_patterns import BOUND, EVERY, EVERY_SO_MANY_DAYS, MOMENT, ONE_LENGTH, WAIT, WITHIN
-from policies.trials import run_trials
+from policies.language.conditions import DESCRIPTIONS
+from policies.language.lengths import MOMENT_EXAMPLES
+from policies.language.patterns import BOUND, EVERY, EVERY_SO_MANY_DAYS, MOMENT, ONE_LENGTH, WAIT, WITHIN
 from support.invented_office import CALENDARS
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from policies.beforehand.lint import Setting, lint
 from policies.duration import parse_duration
-from policies.lint import Setting, lint
 from policies.model import Case, Limit, ObligationState, Recurrence, Why
 from support.invented_office import CALENDARS, at, case, counted, decide, finish, limit, policies, policy
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from policies.beforehand.lint import Setting, lint
 from policies.duration import parse_duration
-from policies.lint import Setting, lint
 from policies.model import Bound, Condition, Directory, ExtensionRule, Official, Post, QuietHours, RestrictedRule
 from support.invented_office import CALENDARS, finish, limit, policies, policy, step, with_steps
 

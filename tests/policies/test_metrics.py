@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.metrics import Outcome, outcome, tally
+from policies.beforehand.metrics import Outcome, outcome, tally
 
 SEPTEMBER, OCTOBER = datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
 NOW = datetime(2026, 10, 5, tzinfo=UTC)

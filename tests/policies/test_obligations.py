@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from policies.duration import parse_duration
-from policies.first_handler import first_handler_of
+from policies.limits.revision import revise
 from policies.model import (
     Bound,
     Case,
@@ -27,7 +27,7 @@ from policies.model import (
     Why,
 )
 from policies.obligations import obligations_of
-from policies.revision import revise
+from policies.people.first_handler import first_handler_of
 from policies.text import Text
 from support.invented_office import (
     CALENDARS,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.duration import parse_duration
-from policies.first_handler import first_handler_of
+from policies.limits.revision import revise
 from policies.model import (
     Bound,
     Case,
@@ -26,7 +26,7 @@ from policies.model import (
     Transfer,
 )
 from policies.obligations import obligations_of
-from policies.revision import revise
+from policies.people.first_handler import first_handler_of
 from support.invented_office import CALENDARS, CHINA, LADDER, at, case, finish, limit, policies, policy
 
 UNITS = st.sampled_from(["A", "B", "C", None])

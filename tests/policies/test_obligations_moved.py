@@ -10,9 +10,9 @@ import pytest
 
 from policies.duration import parse_duration
 from policies.evaluate import timeline
+from policies.limits.revision import revise
 from policies.model import Bound, Case, History, Light, Limit, Obligation, Recurrence, Why
 from policies.obligations import obligations_of
-from policies.revision import revise
 from policies.text import Text
 from support.invented_office import (
     CHINA,

@@ -10,7 +10,6 @@ import pytest
 
 from daemon.calendars import calendar_from
 from policies.duration import parse_duration
-from policies.first_handler import first_handler_of
 from policies.model import (
     Case,
     Extension,
@@ -23,6 +22,7 @@ from policies.model import (
     PauseRule,
 )
 from policies.obligations import Counted, obligations_of
+from policies.people.first_handler import first_handler_of
 from support.invented_office import CALENDARS, at, case, counted, end_of, finish, limit, obligation, policies, policy
 
 PARKING = PauseRule(("principal",), basis=True, up_to=parse_duration("90 日"))

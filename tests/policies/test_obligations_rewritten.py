@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from policies.foresight import foresee
+from policies.beforehand.foresight import foresee
 from policies.model import Case, Movement, ObligationState, Transfer
 from support.invented_office import CALENDARS, KINDS, at, case, directory, end_of, limit, policies, policy
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.duration import SAME_DAY, parse_duration
+from policies.ladders.quiet import hold_until, is_hour_class
 from policies.model import DigestRule, History, Light, Plan, QuietHours, Step, Why
-from policies.quiet import hold_until, is_hour_class
 from support.invented_office import CHINA, SHANGHAI, at, case, decide, limit, obligation, policy, step, with_steps
 
 NIGHT = QuietHours(time(22), time(7, 30))

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.chain import resolve_any
+from policies.ladders.rungs import timeline
 from policies.model import Delegation, FirstHandler, Post, RestrictedRule
-from policies.reachability import GRAVE, Exposed, Lack, Reach, Reached, reach
-from policies.rungs import timeline
+from policies.people.reachability import GRAVE, Exposed, Lack, Reach, Reached, reach
 from support.invented_office import CHINA, LADDER, POSTS, at, case, directory, obligation, official, policy, with_person
 
 if TYPE_CHECKING:

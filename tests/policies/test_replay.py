@@ -9,9 +9,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.beforehand.replay import appointed_in, history_of
 from policies.duration import Duration, Unit
 from policies.model import Bound, Case, Extension, Limit, Movement, Pause, Policy, PolicySet, Transfer
-from policies.replay import appointed_in, history_of
 
 START = datetime(2026, 5, 6, 2, tzinfo=UTC)
 DAY = timedelta(days=1)

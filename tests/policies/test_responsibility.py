@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.evaluate import evaluate
-from policies.holding import holder_at
 from policies.model import (
     Case,
     Directory,
@@ -25,7 +24,8 @@ from policies.model import (
     Transfer,
     Why,
 )
-from policies.responsibility import Part, lapses, leaders_over, who
+from policies.people.holding import holder_at
+from policies.people.responsibility import Part, lapses, leaders_over, who
 from support.invented_office import CHINA, KINDS, at, end_of, policy
 
 UNITS = [

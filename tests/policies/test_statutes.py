@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from policies.beforehand.statutes import STATUTES, article_number, named_in, statute_for
 from policies.duration import format_duration
-from policies.statutes import STATUTES, article_number, named_in, statute_for
 
 
 @pytest.mark.parametrize(

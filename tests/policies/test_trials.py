@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from policies.beforehand.trials import run_trials
 from policies.model import Case, Expected, PolicySet, Transfer, Trial
-from policies.trials import run_trials
 from support.invented_office import CALENDARS, KINDS, at, policy, step, with_steps
 
 CASE = Case("T1", unit="乙科", handler="承办人甲", milestones={"arrived_at": at("2026-09-16 10:00")})

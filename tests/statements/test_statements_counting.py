@@ -11,10 +11,11 @@ import pytest
 
 from daemon.calendars import china
 from daemon.settings import load
+from policies.beforehand.metrics import Outcome, outcome
 from policies.counting import count
 from policies.duration import DurationError, parse_duration, parse_moment
 from policies.language import parse_policies
-from policies.metrics import Outcome, outcome
+from policies.limits.revision import revise
 from policies.model import (
     Case,
     Cutoff,
@@ -31,7 +32,6 @@ from policies.model import (
     Step,
     Why,
 )
-from policies.revision import revise
 from policies.text import Text
 from support.invented_office import (
     CHINA,

@@ -19,7 +19,7 @@ from daemon.settings import load
 from daemon.store import Store
 from daemon.store.values import DeliveryState
 from daemon.telemetry import set_up
-from policies.metrics import Outcome, Rate, tally
+from policies.beforehand.metrics import Outcome, Rate, tally
 from support.office import Office, build_office
 from support.running_office import CASE, running_office
 

@@ -14,8 +14,8 @@ from daemon.store.values import DeliveryState
 from policies.counting import count
 from policies.duration import parse_duration
 from policies.evaluate import timeline
+from policies.limits.revision import revise
 from policies.model import Case, Extension, ExtensionRule, History, Light, Why
-from policies.revision import revise
 from support.invented_office import (
     CHINA,
     LADDER,

@@ -9,7 +9,6 @@ import pytest
 
 from policies.duration import parse_duration
 from policies.evaluate import timeline
-from policies.first_handler import first_handler_of
 from policies.model import (
     Bound,
     Case,
@@ -21,6 +20,7 @@ from policies.model import (
     Transfer,
     Why,
 )
+from policies.people.first_handler import first_handler_of
 from support.invented_office import (
     CHINA,
     POSTS,

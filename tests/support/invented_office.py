@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from daemon.calendars import china
 from policies.duration import parse_duration, parse_moment
 from policies.evaluate import evaluate, rule_of
-from policies.first_handler import first_handler_of
 from policies.model import (
     Acknowledge,
     Bound,
@@ -33,6 +32,7 @@ from policies.model import (
     Via,
 )
 from policies.obligations import Counted, obligations_of
+from policies.people.first_handler import first_handler_of
 
 if TYPE_CHECKING:
     from policies.model import FirstHandler, Obligation
