@@ -258,7 +258,7 @@ def _numbers(values: Sequence[int]) -> list[str]:
 def _print_outcomes(scores: Sequence[Score]) -> None:
     from daemon.cli.reading import show_table  # noqa: PLC0415 - JSON is printed without it
 
-    rows: list[list[object]] = []
+    rows: list[list[str]] = []
     for policy, limit in sorted({key for score in scores for key in score.outcomes}):
         for one in Outcome:
             found = [score.outcome(policy, limit)[one] for score in scores]
@@ -277,7 +277,7 @@ def _print_outcomes(scores: Sequence[Score]) -> None:
 def _print_messages(scores: Sequence[Score], price: float) -> None:
     from daemon.cli.reading import show_table  # noqa: PLC0415 - JSON is printed without it
 
-    rows: list[list[object]] = [
+    rows: list[list[str]] = [
         [f"{policy}/{limit}", step, *_numbers([score.steps[policy, limit, step] for score in scores])]
         for policy, limit, step in sorted({key for score in scores for key in score.steps})
     ]
