@@ -235,8 +235,11 @@ def test_values_are_escaped_in_html() -> None:
 
 @given(st.text())
 def test_no_value_can_add_a_header(value: str) -> None:
-    """Whatever a fact holds, the subject and the name stay one line of printable text."""
-    mail = renderer().render(notice(limit_title=value or "x"), replace(OFFICIAL, name=value), "email")
+    """Whatever a fact holds, the subject and the name stay one line of printable text, or the mail is stopped."""
+    try:
+        mail = renderer().render(notice(limit_title=value or "x"), replace(OFFICIAL, name=value), "email")
+    except PrivateContent:  # a drawn text may look like a mobile number
+        return
     assert mail.subject.isprintable()
     assert mail.to_name.isprintable()
 
