@@ -8,6 +8,7 @@ dead network is noticed.
 from __future__ import annotations
 
 import os
+import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 _BUSY_TIMEOUT_MS = 10_000
+_SWITCHES = 10  # how often to try, each after waiting for whoever holds the file
 _POSTGRESQL = {
     "connect_timeout": 5,  # seconds
     "keepalives": 1,
@@ -154,8 +156,9 @@ def _sqlite_engine(url: sa.URL, begin: str, *, connections: int) -> sa.Engine:
 
     def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - a driver's connection
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+        for pragma in ("synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
+        _write_ahead(connection)
 
     def open_transaction(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin)
@@ -163,6 +166,23 @@ def _sqlite_engine(url: sa.URL, begin: str, *, connections: int) -> sa.Engine:
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", open_transaction)
     return engine
+
+
+def _write_ahead(connection: Any) -> None:  # noqa: ANN401 - a driver's connection
+    """Switch to the write-ahead log.
+
+    Of several that switch a new file together SQLite refuses all but one without waiting. A transaction waits; after it
+    the switch has been made or can be.
+    """
+    for _ in range(_SWITCHES):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError:
+            connection.execute("BEGIN IMMEDIATE").close()
+            connection.execute("ROLLBACK").close()
+        else:
+            return
+    connection.execute("PRAGMA journal_mode=WAL").close()
 
 
 def create_file(path: Path) -> None:
