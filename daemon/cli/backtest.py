@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.moments import read_instant
 from daemon.cli.output import config_option, json_option, no_traceback, speak, to_json
 from daemon.clock import SystemClock
 from daemon.errors import SettingsError
@@ -103,9 +104,8 @@ class Period:
 
 def _moment(text: str, configuration: Configuration, option: str) -> datetime:
     try:
-        at = datetime.fromisoformat(text.strip())
-        return (at.replace(tzinfo=configuration.zone) if at.tzinfo is None else at).astimezone(UTC)
-    except (ValueError, OverflowError):  # the latter at the very ends of the calendar
+        return read_instant(text, configuration.zone)
+    except ValueError:
         zh = f"{option} 应为日期或时刻，如 2026-01-01 或 2026-01-01 09:00，实为“{text}”"
         en = f"{option} must be a date or an instant such as 2026-01-01 or 2026-01-01 09:00, found '{text}'"
         raise SettingsError(Text(zh, en)) from None

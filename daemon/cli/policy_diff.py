@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import getpass
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.moments import read_instant
 from daemon.cli.output import config_option, json_option, no_traceback, say, speak, to_json
 from daemon.errors import ReleaseRefused, SettingsError
 from policies.text import Text
@@ -35,9 +36,8 @@ days_option = click.option(
 def moment_of(written: str, zone: ZoneInfo) -> datetime:
     """A date or an instant on the office's clock. Raises SettingsError."""
     try:
-        at = datetime.fromisoformat(written.strip())
-        return (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
-    except (ValueError, OverflowError):  # the latter at the very ends of the calendar
+        return read_instant(written, zone)
+    except ValueError:
         zh = f"应为日期或时刻，如 2027-01-01 或 2027-01-01 08:30，实为“{written}”"
         en = f"expected a date or an instant such as 2027-01-01 or 2027-01-01 08:30, found '{written}'"
         raise SettingsError(Text(zh, en)) from None

@@ -306,6 +306,8 @@ def test_an_unknown_key_is_named(office: Office) -> None:
         (("correct", "9" * 30, "--reason", "a", "--approved-by", "b", "--by", "c"), 64),
         (("policy", "activate", "files", "--from", "0001-01-01"), 78),
         (("policy", "activate", "files", "--from", "9999-99-99"), 78),
+        (("who", CASE, "--at", "0001-01-01T00:00+14:00"), 64),
+        (("ledger", "--unit", "S0", "--until", "9999-12-31T23:59-14:00"), 64),
     ],
 )
 def test_numbers_and_dates_that_cannot_be_are_told(office: Office, command: tuple[str, ...], code: int) -> None:
