@@ -23,7 +23,7 @@ from daemon.source import BadRow
 from daemon.store.codec import encode_case
 from daemon.store.values import FINAL, CaseChange, DeliveryState, Event, SetAside, StoredCase
 from policies.beforehand.course import ahead_of
-from policies.model import Case, Directory, ObligationState, Why
+from policies.model import RUNNING, Case, Directory, Why
 from policies.text import Text
 
 if TYPE_CHECKING:
@@ -295,11 +295,7 @@ class Intake:
         changes = [
             CaseChange(
                 dataclasses.replace(stored, fingerprint=GONE),
-                tuple(
-                    withdrawn(o)
-                    for o in obligations.get(key, ())
-                    if o.obligation.state in {ObligationState.OPEN, ObligationState.PAUSED}
-                ),
+                tuple(withdrawn(o) for o in obligations.get(key, ()) if o.obligation.state in RUNNING),
                 (Event(key, "gone", now, {"note": "no longer in the shared database"}),),
                 gone=True,
             )

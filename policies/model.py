@@ -522,6 +522,9 @@ class ObligationState(StrEnum):
     WITHDRAWN = "withdrawn"  # the case left the source, or the rule no longer applies
 
 
+RUNNING = frozenset({ObligationState.OPEN, ObligationState.PAUSED})  # the case may still come back to it
+
+
 @dataclass(frozen=True, slots=True)
 class Obligation:
     """One limit running on one case (在办时限).

@@ -22,7 +22,7 @@ from daemon.render import RenderError, sms_parts
 from daemon.settings import load
 from daemon.wiring import renderer_of, rules_of
 from policies.beforehand.foresight import foresee
-from policies.model import ObligationState, Why
+from policies.model import RUNNING, ObligationState, Why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from policies.beforehand.foresight import Foresight, Told
 
 ALONE = 1500  # so many cases are played sooner here than by processes that have to start first
-RUNNING = frozenset({ObligationState.OPEN, ObligationState.PAUSED})
 SMALL_PAGE = 500
 FILES = 400  # pages are made larger rather than open more files than that at a time
 AHEAD = 3  # pages handed to each process beyond the one it works on

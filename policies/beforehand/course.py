@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from policies.evaluate import comes_back, ended_at, evaluate, rule_of
 from policies.limits.facts import finding
 from policies.limits.revision import revise
-from policies.model import History, ObligationState, Why
+from policies.model import RUNNING, History, ObligationState, Why
 from policies.obligations import calendar_for, obligations_of
 from policies.people.first_handler import first_handler_of
 from policies.people.noticed import with_noticed
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Key = tuple[str, str, str]
 
 BREACHES = frozenset({Why.BREACH, Why.PLATFORM_BREACH})
-_RUNNING = frozenset({ObligationState.OPEN, ObligationState.PAUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ def take_over(
         policy = policies.policies[new.policy]
         calendar = _calendar_of(policy, new, calendars, default_calendar)
         changes.append(_change(policy, new, old, history, case, first, directory, calendar, kinds, now))
-    gone = tuple(_withdrawn(old, history) for old, history in left.values() if old.state in _RUNNING)
+    gone = tuple(_withdrawn(old, history) for old, history in left.values() if old.state in RUNNING)
     unknown = (_closing_unknown(policies, change, case, now) for change in changes) if not case.open else ()
     findings = (*counted.findings, *(reason for reason in unknown if reason is not None))
     return TakenOver(case, tuple(changes), gone, claimed, findings)
@@ -140,7 +139,7 @@ def _closing_unknown(policies: PolicySet, change: Change, case: Case, now: datet
     """The case is found closed after a limit nobody knows the end of: whether it was closed in time cannot be said."""
     one, was = change.obligation, change.was
     rule = rule_of(policies.policies[one.policy], one)
-    running = was is None or was.state in _RUNNING
+    running = was is None or was.state in RUNNING
     if rule is None or not running or one.state is not ObligationState.WITHDRAWN or now <= one.legal_due_at:
         return None
     limit, _ = rule

@@ -20,6 +20,7 @@ from policies.counting import CountError, count
 from policies.duration import format_duration, format_moment, limit_words
 from policies.errors import Problem
 from policies.ladders.quiet import hold_until, is_hour_class
+from policies.limits.facts import CLOSING
 from policies.model import Light, Roll
 from policies.moving import moment_at
 from policies.people.seats import PERSONAL, role_title
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 WARNINGS = frozenset({"assigned", "remind", "today"})  # texts that say: there is still time
 ACCUSATIONS = frozenset({"urge", "bulletin"})  # texts that say: it is too late
-CLOSING = frozenset({"finished_at", "closed_at"})  # what cases are usually closed with
 _SAMPLE_EVERY = timedelta(days=5)
 _SAMPLED_FOR = timedelta(days=730)
 _AT_TEN = timedelta(hours=2)  # ten o'clock in Shanghai

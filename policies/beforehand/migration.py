@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from policies.beforehand.foresight import foresee
-from policies.model import ObligationState
+from policies.model import RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from policies.beforehand.foresight import Foresight, Told
     from policies.calendar import Calendar
     from policies.model import Case, Directory, FirstHandler, History, Obligation, PolicySet
-
-_RUNNING = frozenset({ObligationState.OPEN, ObligationState.PAUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +112,4 @@ def _dues(before: Foresight, after: Foresight) -> tuple[DueMoved, ...]:
 
 
 def _running(seen: Foresight) -> dict[tuple[str, str, str], datetime]:
-    return {(one.policy, one.limit, one.instance): one.due_at for one in seen.obligations if one.state in _RUNNING}
+    return {(one.policy, one.limit, one.instance): one.due_at for one in seen.obligations if one.state in RUNNING}
