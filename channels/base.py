@@ -51,11 +51,13 @@ class Message:
 class Receipt:
     """The provider has taken the message over. `reference` is its own id; `parts` counts SMS segments.
 
-    Accepted is not delivered: `delivered` is true only where the provider says so in its answer.
+    Accepted is not delivered: `delivered` is true only where the provider says so; `read` where it says that the
+    reader opened it, which implies that it arrived.
     """
 
     reference: str = ""
     delivered: bool = False
+    read: bool = False
     parts: int = 1
     answer: str = ""
 
@@ -118,19 +120,107 @@ class Channel(Protocol):
         ...
 
 
-# `reference_of(message.key)`, and what finally became of that message: a receipt, or PermanentFailure for a bounce
-Learnt = tuple[str, Receipt | PermanentFailure]
+# --- what comes back later: receipts (回执) and replies (上行) ------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What became of a message after the provider had taken it: a receipt, or why it did not arrive.
+
+    `ours` is `reference_of(message.key)` where the provider gives it back, `theirs` its own (`Receipt.reference`); at
+    least one of them is there. `at` is when it happened, if the provider says when.
+    """
+
+    outcome: Receipt | PermanentFailure
+    ours: str = ""
+    theirs: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody wrote back: from which address, which words.
+
+    `reference` is the provider's id of it (the same twice is one reply); `about` the `ours` of the message it answers,
+    where that can be told (a reply by mail).
+    """
+
+    sender: str = field(repr=False)
+    text: str = field(repr=False)
+    reference: str = ""
+    about: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a channel has learnt since."""
+
+    learnt: tuple[Learnt, ...] = ()
+    said: tuple[Said, ...] = ()
 
 
 @runtime_checkable
 class Collecting(Protocol):
-    """What a channel offers beside `Channel` where it learns later, unasked, what became of messages."""
+    """What a channel offers beside `Channel` where it can be asked what became of messages (a mailbox, a folder)."""
 
-    async def collect(self) -> tuple[Learnt, ...]:
+    async def collect(self) -> News:
         """What it has learnt since. The next call says that this was written down; until then it may be told again.
 
         Raises:
             SendError: it cannot be asked now; nothing is lost.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request of a provider to us. `url` is the public address it was sent to, as it was, with its query.
+
+    Names of `headers` are in lower case. `query` is the query decoded, in its order.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    query: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the provider wants to hear when we have written down what it told."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+class CallRefused(Exception):
+    """The call is not from the provider (403), or cannot be understood (400); nothing of it is taken over.
+
+    `code` is a short word for the log; it holds nothing of the call.
+    """
+
+    def __init__(self, code: str, status: int = 403) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """What a channel offers beside `Channel` where the provider calls us with receipts or replies."""
+
+    def listen_at(self, url: str) -> None:
+        """Where the provider reaches us: the channel's own public address. Said once, before anything is sent."""
+        ...
+
+    def hear(self, call: Call) -> tuple[News, Answer]:
+        """Check that the call is the provider's (signature, token) and read it. Pure; writes nothing down.
+
+        Raises:
+            CallRefused: it is not, or cannot be understood.
         """
         ...
 

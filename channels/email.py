@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from channels.base import ChannelType, Message, OutcomeUnknown, Receipt
+from channels.base import ChannelType, Message, News, OutcomeUnknown, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from channels.base import Learnt, Outcome
+    from channels.base import Outcome
     from channels.wire.bounces import BounceReader
     from channels.wire.smtp_pool import SmtpPool
 
@@ -252,14 +252,14 @@ class EmailChannel:
         del message
         raise OutcomeUnknown("cannot_ask", "SMTP has no way to ask for a message")
 
-    async def collect(self) -> tuple[Learnt, ...]:
+    async def collect(self) -> News:
         """What the reports in the bounce mailbox say; nothing without one.
 
         Raises:
             TemporaryFailure: the mailbox cannot be read now; nothing is lost.
             PermanentFailure: its login, certificate or folder is wrong.
         """
-        return await self._bounces.collect() if self._bounces is not None else ()
+        return News(await self._bounces.collect()) if self._bounces is not None else News()
 
     async def close(self) -> None:
         """Say QUIT on every connection and close it."""

@@ -21,6 +21,8 @@ from daemon.calendars import load_calendars
 from daemon.clock import PRACTICE_NOW, practice_now
 from daemon.errors import SettingsError
 from daemon.mapping import SourceMapping
+from daemon.medium import KEYS as KEYS_OF_EVERY_CHANNEL
+from daemon.medium import Medium
 from daemon.yamlfile import SecretText, YamlFile, located, parse_yaml, read_yaml, reveal_secrets
 from policies.complaints import Mistake, problems_of, shown
 from policies.errors import KeyPath, PolicyError, Problem
@@ -167,6 +169,39 @@ class ReleaseSettings(_Part):
     watch: bool = True
 
 
+_LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/]+):(?P<port>\d{1,5})")
+_PUBLIC_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
+
+
+def _listen(written: str) -> str:
+    found = _LISTEN.fullmatch(written)
+    if found is not None and int(found["port"]) <= 65_535:  # noqa: PLR2004 - the highest port there is
+        return written
+    raise Mistake(Text("应为 地址:端口，如 127.0.0.1:8765", "expected address:port, such as 127.0.0.1:8765"))
+
+
+def _public_url(written: str) -> str:
+    if _PUBLIC_URL.fullmatch(written):
+        return written.rstrip("/")
+    raise Mistake(
+        Text("应为网址，如 https://duban.example.com", "expected an address such as https://duban.example.com")
+    )
+
+
+class ConsoleSettings(_Part):
+    """The web side: acknowledgement links, and where providers bring receipts and replies.
+
+    `public_url` is how phones and providers reach it, through whatever proxy stands in front. `secret` signs the links;
+    links signed with `old_secret` are still good. `link_days` is how long a link is good.
+    """
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8765"
+    public_url: Annotated[str, AfterValidator(_public_url)]
+    secret: SecretStr = Field(min_length=16)
+    old_secret: SecretStr | None = None
+    link_days: int = Field(default=30, ge=1, le=365)
+
+
 class _Main(_Part):
     office: OfficeSettings
     store: StoreSettings
@@ -179,6 +214,7 @@ class _Main(_Part):
     schedule: ScheduleSettings = ScheduleSettings()
     language: Literal["zh", "en"] = "zh"
     release: ReleaseSettings = ReleaseSettings()
+    console: ConsoleSettings | None = None
     dark: bool = False
     sandbox: bool = False
 
@@ -197,13 +233,14 @@ class Settings:
     language: Language
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
     dark: bool = False  # the whole office decides everything and sends nothing
+    console: ConsoleSettings | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """A whole configuration that was found right.
 
-    `channel_settings`, `channel_types` and `kinds` (`email` or `sms`) are by the channel's name in the YAML.
+    `channel_settings`, `channel_types`, `kinds` (`email` or `sms`) and `media` are by the channel's name in the YAML.
     `policy_files` holds the text of each policy file by its name, `policy_paths` where it lies; `version` is the hash
     of what they say.
     `administrators` are officials with keys of their own, the last resort of every chain. `known` are the names
@@ -224,6 +261,7 @@ class Configuration:
     known: KnownNames = field(default_factory=KnownNames, repr=False)
     watched: tuple[Path, ...] = ()
     policy_paths: Mapping[str, Path] = field(default_factory=dict[str, Path], repr=False)
+    media: Mapping[str, Medium] = field(default_factory=dict[str, Medium])
 
     @property
     def zone(self) -> ZoneInfo:
@@ -304,6 +342,7 @@ class _ChannelPart:
     name: str
     type: ChannelType
     settings: BaseModel
+    medium: Medium
 
 
 class _Loading:
@@ -362,6 +401,7 @@ class _Loading:
             watched=tuple(
                 file.path.parent / name for name in (main.policies, main.calendars or "calendars", main.templates)
             ),
+            media={each.name: each.medium for each in channels},
         )
 
     def _refusal(self) -> SettingsError:
@@ -427,10 +467,12 @@ class _Loading:
             mistakes.append(_unknown_type(path, type_name, types))
             return None
         chosen = types[type_name]
-        entries = _paths_beside(file.path.parent, chosen.settings, entries)
         told = [problem for problem in mistakes if problem.path[:2] == path]
+        common = {key: entries.pop(key) for key in KEYS_OF_EVERY_CHANNEL & entries.keys()}
+        medium = self._check(Medium, common, path, mistakes, told)
+        entries = _paths_beside(file.path.parent, chosen.settings, entries)
         settings = self._check(chosen.settings, entries, path, mistakes, told)
-        return None if settings is None else _ChannelPart(name, chosen, settings)
+        return None if settings is None or medium is None else _ChannelPart(name, chosen, settings, medium)
 
     # the source mapping
 
@@ -604,7 +646,7 @@ def _settings(main: _Main, mapping: SourceMapping, folder: Path) -> Settings:
     office = main.office.model_copy(update={"signature": main.office.signature or main.office.name})
     url = _with_password(_sqlite_beside(main.store.url, folder), main.store.password)
     store = main.store.model_copy(update={"url": url})
-    return Settings(office, store, mapping, main.schedule, main.language, main.release, main.dark)
+    return Settings(office, store, mapping, main.schedule, main.language, main.release, main.dark, main.console)
 
 
 def _beside(mapping: SourceMapping | None, folder: Path) -> SourceMapping | None:

@@ -12,12 +12,10 @@ from email.message import Message
 from email.parser import BytesParser, HeaderParser
 from typing import TYPE_CHECKING, cast
 
-from channels.base import PermanentFailure, Receipt
+from channels.base import Learnt, PermanentFailure, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from channels.base import Learnt
 
 _REFERENCE = re.compile(r"[0-9a-f]{32}")
 _IN_MESSAGE_ID = re.compile(r"<([0-9a-f]{32})@[^>]+>")
@@ -41,11 +39,11 @@ def learnt_from(content: bytes) -> tuple[Learnt, ...] | None:
     if reference is None or not actions:
         return None
     if "failed" in actions:
-        return ((reference, PermanentFailure("bounced", _status(actions["failed"]))),)
+        return (Learnt(PermanentFailure("bounced", _status(actions["failed"])), ours=reference),)
     for action in (*_GONE, *_ON_ITS_WAY):
         if action in actions:
             answer = f"{action} {_status(actions[action])}".strip()
-            return ((reference, Receipt(delivered=action in _GONE, answer=answer)),)
+            return (Learnt(Receipt(delivered=action in _GONE, answer=answer), ours=reference),)
     return ()
 
 

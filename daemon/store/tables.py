@@ -49,6 +49,10 @@ AWAITING_A_LOOK = sa.text("state IN ('open', 'paused') AND claimed_by IS NULL AN
 CLAIMED = sa.text("claimed_by IS NOT NULL")
 UNACCOUNTED = sa.text("state = 'open' AND next_check_at IS NULL AND idle_reason IS NULL")
 WAITING = sa.text("state IN ('pending', 'retrying', 'in_doubt')")
+SENT_AS = sa.text("sent_as <> ''")
+REFERRED = sa.text("reference <> ''")
+# What went out, or perhaps did, and is not signed for (签收): what a reply or a link may be about.
+UNACKNOWLEDGED = sa.text("state IN ('sending', 'in_doubt', 'accepted', 'delivered') AND acknowledged_at IS NULL")
 AWAITING_RECEIPT = sa.text("state = 'accepted' AND receipt_due_at IS NOT NULL")
 
 workers = sa.Table(
@@ -181,6 +185,10 @@ deliveries = sa.Table(
     _instant("read_at", null=True),
     _instant("acknowledged_at", null=True),
     sa.Column("claimed_by", sa.BigInteger(), nullable=True),
+    _text("sent_as", default=""),  # `reference_of` the message it leaves in: what a receipt names
+    _number("lane"),  # smaller goes first: statutory final, overdue, warning, digest
+    _number("bucket"),  # where it falls when several providers share a channel by weight
+    _text("provider", default=""),  # which of them had it last: the one to ask when in doubt
     sa.UniqueConstraint("notice_key"),
 )
 sa.Index(
@@ -199,6 +207,31 @@ sa.Index(
     deliveries.c.id,
     sqlite_where=WAITING,
     postgresql_where=WAITING,
+)
+sa.Index(
+    "ix_deliveries_waiting_in_lane",
+    deliveries.c.channel,
+    deliveries.c.lane,
+    deliveries.c.not_before_at,
+    deliveries.c.priority,
+    deliveries.c.id,
+    sqlite_where=WAITING,
+    postgresql_where=WAITING,
+)
+sa.Index("ix_deliveries_sent_as", deliveries.c.sent_as, sqlite_where=SENT_AS, postgresql_where=SENT_AS)
+sa.Index(
+    "ix_deliveries_reference",
+    deliveries.c.channel,
+    deliveries.c.reference,
+    sqlite_where=REFERRED,
+    postgresql_where=REFERRED,
+)
+sa.Index(
+    "ix_deliveries_unacknowledged",
+    deliveries.c.person,
+    deliveries.c.id,
+    sqlite_where=UNACKNOWLEDGED,
+    postgresql_where=UNACKNOWLEDGED,
 )
 sa.Index("ix_deliveries_claimed", deliveries.c.claimed_by, sqlite_where=CLAIMED, postgresql_where=CLAIMED)
 sa.Index("ix_deliveries_obligation_id", deliveries.c.obligation_id)
@@ -323,4 +356,50 @@ beats = sa.Table(
     _instant("last_ok_at", null=True),
     _text("last_error", default=""),
     _instant("last_error_at", null=True),
+)
+
+# Receipts and replies as providers told them, until they are taken over. No address and no words of a person are kept:
+# `person` is the key of the official whose address it was, `body` what was understood.
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    _identity(),
+    _text("channel"),
+    _text("kind"),  # receipt | reply
+    _text("ours", default=""),
+    _text("theirs", default=""),
+    _text("person", key=True, null=True),
+    _text("body"),
+    _instant("heard_at"),
+    _instant("next_try_at"),
+    _number("tries"),
+    sa.Column("told_as", _KEY, nullable=True),  # the provider's own id of it: told twice, kept once
+    sa.UniqueConstraint("channel", "told_as"),
+)
+sa.Index("ix_inbox_next_try_at", inbox.c.next_try_at, inbox.c.id)
+
+# What was handed to a provider, one row per message: the budgets of a number and of a text count these.
+spendings = sa.Table(
+    "spendings",
+    metadata,
+    _identity(),
+    _text("channel"),
+    _text("person", key=True),
+    _instant("at"),
+    _text("words"),  # a hash of the text
+    _number("parts"),
+    _text("sent_as"),
+    sa.UniqueConstraint("channel", "sent_as"),
+)
+sa.Index("ix_spendings_person", spendings.c.channel, spendings.c.person, spendings.c.at)
+sa.Index("ix_spendings_at", spendings.c.channel, spendings.c.at)
+
+# Who wants no more messages over a channel (退订, STOP), by his own reply or the carrier's word.
+stops = sa.Table(
+    "stops",
+    metadata,
+    sa.Column("channel", _KEY, primary_key=True),
+    sa.Column("person", _KEY, primary_key=True),
+    _instant("since_at"),
+    _text("how"),  # reply | carrier | console
 )

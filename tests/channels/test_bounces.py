@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.base import Collecting, Learnt, PermanentFailure, Receipt, SendError, TemporaryFailure
+from channels.base import Collecting, News, PermanentFailure, Receipt, SendError, TemporaryFailure
 from channels.wire.identity import reference_of
 from channels.wire.report import learnt_from
 from support.certificates import Certificate, make_certificate
@@ -106,8 +106,8 @@ WHAT_REPORTS_SAY: list[tuple[bytes, str, str]] = [
 def test_what_a_report_says(content: bytes, kind: str, said: str) -> None:
     """Failed, delivered or handed on, of which message, with the status code and no address."""
     (learnt,) = learnt_from(content) or ()
-    reference, outcome = learnt
-    assert reference == REFERENCE
+    outcome = learnt.outcome
+    assert learnt.ours == REFERENCE
     if isinstance(outcome, Receipt):
         assert (kind, said) == ("delivered" if outcome.delivered else "accepted", outcome.answer)
     else:
@@ -154,9 +154,9 @@ async def reading(imap: ImapServer, **changes: Any) -> AsyncIterator[EmailChanne
         yield channel
 
 
-def told(learnt: tuple[Learnt, ...]) -> list[tuple[str, str]]:
+def told(news: News) -> list[tuple[str, str]]:
     """Which message, and what became of it."""
-    return [(reference, type(outcome).__name__) for reference, outcome in learnt]
+    return [(one.ours, type(one.outcome).__name__) for one in news.learnt]
 
 
 async def test_reports_become_receipts() -> None:
@@ -219,7 +219,7 @@ async def test_a_folder_of_any_name(name: str, written: str) -> None:
 async def test_without_a_mailbox_nothing_is_learnt() -> None:
     """A channel that reads no bounces says so by an empty answer."""
     async with channel_to(1) as channel:
-        assert await channel.collect() == ()
+        assert await channel.collect() == News()
 
 
 FAULTS = [
@@ -303,4 +303,4 @@ async def test_a_mail_its_report_and_its_receipt() -> None:
         envelope = server.asked_reports[0]["ENVID"]
         returned = server.contents[0].split(b"\r\n\r\n")[0] + b"\r\n"
     for content in (report("failed", envelope=envelope), report("failed", envelope=None, returned=returned)):
-        assert [reference for reference, _ in learnt_from(content) or ()] == [reference_of("k0")]
+        assert [one.ours for one in learnt_from(content) or ()] == [reference_of("k0")]

@@ -64,7 +64,7 @@ def test_opening_another_revision_names_both(store_url: str) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     engine.dispose()
-    with pytest.raises(SchemaMismatch, match=r"9999.*0002"):
+    with pytest.raises(SchemaMismatch, match=r"9999.*0003"):
         Store(store_url)
 
 

@@ -1,0 +1,51 @@
+"""What may be said of every channel beside its own settings: a text message in China is a medium of its own.
+
+channels:
+  sms:
+    type: …
+    links: false                 # no link in its texts: the carrier forbids them
+    replies: true                # people can answer (上行): short codes are offered
+    words: {信访: 事项}          # neutral words in place of those a carrier stops
+    price: 0.045                 # of one part, in yuan: for forecasts only
+    budget: {per_person: 50, same_text: 3}
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Budget(_Part):
+    """What a carrier lets through to one number in any 24 hours, and what the office wants to spend in them.
+
+    `per_person`: messages to one person; `same_text`, `different_texts`: how often one text, and how many different
+    ones, go to one person; `total`: parts of all messages. `reserve` of `per_person` and `total`, in percent, is kept
+    back for what is red or counted in hours.
+    """
+
+    per_person: int | None = Field(default=None, ge=1)
+    same_text: int | None = Field(default=None, ge=1)
+    different_texts: int | None = Field(default=None, ge=1)
+    total: int | None = Field(default=None, ge=1)
+    reserve: int = Field(default=20, ge=0, le=90)
+
+
+class Medium(_Part):
+    """What a channel lets through, and at what price. `links` None: as its kind of address usually does."""
+
+    links: bool | None = None
+    replies: bool = False
+    words: dict[str, str] = {}
+    price: float | None = Field(default=None, ge=0)
+    budget: Budget | None = None
+
+    def takes_links(self, kind: str) -> bool:
+        """Whether a text may hold a link: in text messages only if it was said, elsewhere unless it was forbidden."""
+        return self.links if self.links is not None else kind != "sms"
+
+
+KEYS = frozenset(Medium.model_fields)
