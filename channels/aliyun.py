@@ -44,4 +44,4 @@ def open_aliyun(settings: AliyunSettings) -> AliyunChannel:
     return AliyunChannel(AliyunSms(settings), settings.concurrency, tells_delivery=True)
 
 
-CHANNEL = ChannelType("aliyun", AliyunSettings, open_aliyun, "sms")
+CHANNEL = ChannelType("aliyun", AliyunSettings, open_aliyun, "sms", frozenset({"asked", "delivery"}))

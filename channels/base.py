@@ -9,7 +9,7 @@ SendError
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -225,14 +225,20 @@ class Listening(Protocol):
         ...
 
 
+Ability = Literal["asked", "delivery", "replies"]
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelType:
     """What a channel module exports as `CHANNEL`: its name in the YAML, its settings, how to open it.
 
-    `kind` is the kind of address it needs, `email` or `sms`, unless its settings have a field `kind`.
+    `kind` is the kind of address it needs, `email` or `sms`, unless its settings have a field `kind`. `can` is what
+    `duban channels` says of its provider, with the right settings: `asked`, whether it has a message; `delivery`, it
+    can say that one arrived; `replies`, people can answer. That it collects or listens shows in its methods.
     """
 
     name: str
     settings: type[BaseModel]
     open: Any  # (settings) -> Channel
     kind: str = "sms"
+    can: frozenset[Ability] = frozenset()

@@ -110,4 +110,4 @@ def open_dingtalk(settings: DingTalkSettings) -> DingTalkChannel:
     return DingTalkChannel(WorkNotices(settings), settings.concurrency, tells_delivery=True)
 
 
-CHANNEL = ChannelType("dingtalk", DingTalkSettings, open_dingtalk, "dingtalk")
+CHANNEL = ChannelType("dingtalk", DingTalkSettings, open_dingtalk, "dingtalk", frozenset({"asked", "delivery"}))

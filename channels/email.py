@@ -282,4 +282,4 @@ def open_email(settings: EmailSettings) -> EmailChannel:
     return EmailChannel(SmtpPool(settings, MailFrame.of(settings)), settings.connections, bounces)
 
 
-CHANNEL = ChannelType("email", EmailSettings, open_email, "email")
+CHANNEL = ChannelType("email", EmailSettings, open_email, "email", frozenset({"delivery"}))

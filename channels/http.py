@@ -284,4 +284,4 @@ def open_http(settings: HttpSettings) -> HttpChannel:
     return HttpChannel(Gateway(settings), settings.concurrency, tells_delivery=tells_delivery)
 
 
-CHANNEL = ChannelType("http", HttpSettings, open_http, "sms")
+CHANNEL = ChannelType("http", HttpSettings, open_http, "sms", frozenset({"asked", "delivery"}))

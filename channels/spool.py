@@ -160,4 +160,4 @@ def open_spool(settings: SpoolSettings) -> SpoolChannel:
     return SpoolChannel(settings)
 
 
-CHANNEL = ChannelType("spool", SpoolSettings, open_spool, "sms")
+CHANNEL = ChannelType("spool", SpoolSettings, open_spool, "sms", frozenset({"asked"}))

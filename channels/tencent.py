@@ -46,4 +46,4 @@ def open_tencent(settings: TencentSettings) -> TencentChannel:
     return TencentChannel(TencentSms(settings), settings.concurrency, tells_delivery=settings.session_in_reports)
 
 
-CHANNEL = ChannelType("tencent", TencentSettings, open_tencent, "sms")
+CHANNEL = ChannelType("tencent", TencentSettings, open_tencent, "sms", frozenset({"asked", "delivery"}))

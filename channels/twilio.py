@@ -77,4 +77,4 @@ def open_twilio(settings: TwilioSettings) -> TwilioChannel:
     return TwilioChannel(TwilioMessages(settings), settings.concurrency)
 
 
-CHANNEL = ChannelType("twilio", TwilioSettings, open_twilio, "sms")
+CHANNEL = ChannelType("twilio", TwilioSettings, open_twilio, "sms", frozenset({"asked", "delivery"}))

@@ -79,6 +79,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "写一份带注释的配置，并猜测映射",
         "write a commented configuration, guessing the mapping",
     ),
+    "channels": (
+        "daemon.cli.channels",
+        "channels_command",
+        "有哪些通道、要写什么、能做什么",
+        "the channels there are, what they take and can do",
+    ),
     "send-test": (
         "daemon.cli.send_test",
         "send_test",

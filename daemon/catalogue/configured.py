@@ -1,0 +1,83 @@
+"""The channels of a configuration, as `duban channels -c` shows them: whether each opens, and where receipts go."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from channels.base import Listening, SendError
+from policies.text import Text
+
+if TYPE_CHECKING:
+    from channels.base import Channel
+    from daemon.settings import Configuration
+
+READY = Text("可用", "ready")
+CALLED_AT = "in"  # the part of the public address under which providers reach a channel
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """One channel of ours. `callback` is the address its provider is to call; empty: it does not, or there is none."""
+
+    name: str
+    type: str
+    kind: str
+    state: Text
+    tells_delivery: bool
+    links: bool
+    replies: bool
+    callback: str
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "kind": self.kind,
+            "ready": self.state == READY,
+            "state": {"zh": self.state.zh, "en": self.state.en},
+            "tells_delivery": self.tells_delivery,
+            "links": self.links,
+            "replies": self.replies,
+            "callback": self.callback or None,
+        }
+
+
+def configured(configuration: Configuration) -> list[Configured]:
+    """Every channel in the order of the YAML. Each is opened and closed; nothing is sent and nobody is asked."""
+    return asyncio.run(_all(configuration))
+
+
+async def _all(configuration: Configuration) -> list[Configured]:
+    return [await _one(configuration, name) for name in configuration.channel_settings]
+
+
+async def _one(configuration: Configuration, name: str) -> Configured:
+    kind, medium = configuration.kinds[name], configuration.media[name]
+    tells, listens, state = False, False, READY
+    try:
+        opened: Channel = configuration.channel_types[name].open(configuration.channel_settings[name])
+    except SendError as failure:
+        state = Text(f"打不开：{failure}", f"cannot be opened: {failure}")
+    else:
+        tells, listens = bool(getattr(opened, "tells_delivery", False)), isinstance(opened, Listening)
+        await opened.close()
+    return Configured(
+        name,
+        configuration.channel_types[name].name,
+        kind,
+        state,
+        tells,
+        medium.takes_links(kind),
+        medium.replies,
+        callback_of(configuration, name) if listens else "",
+    )
+
+
+def callback_of(configuration: Configuration, name: str) -> str:
+    """The public address of a channel; empty without a console."""
+    console = configuration.settings.console
+    return "" if console is None else f"{console.public_url}/{CALLED_AT}/{name}"
