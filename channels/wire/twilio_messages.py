@@ -100,8 +100,8 @@ class _Transport(AsyncHttpClient):  # type: ignore[misc]  # twilio ships no type
             written |= basic_auth_header(":".join(auth))
         query = {name: str(value) for name, value in (params or {}).items() if value is not values.unset}
         answer = await self._exchange.ask(method, whole, params=query or None, data=data or None, headers=written)
-        if answer.status == _TOO_MANY:
-            raise _too_many(answer)
+        if answer.status == _TOO_MANY or answer.status >= _BROKEN:
+            raise _not_now(answer)  # the client's own error would not keep Retry-After
         return Response(answer.status, answer.text)
 
 
@@ -195,7 +195,7 @@ def _by_code(code: int, status: int) -> SendError:
     return PermanentFailure(named) if status >= _REFUSED else OutcomeUnknown(named)
 
 
-def _too_many(answer: Answer) -> SendError:
+def _not_now(answer: Answer) -> SendError:
     """Wait as long as Twilio says, unless it is the limit of the whole day."""
     try:
         code = int(json.loads(answer.text)["code"])

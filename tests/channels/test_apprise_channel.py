@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,8 @@ from pydantic import ValidationError
 
 from channels.apprise import AppriseSettings
 from channels.base import CANNOT_ASK, Message, OutcomeUnknown, PermanentFailure, Receipt
-from support.channel_stages import AT, CHINESE, opened
+from support.channel_stages import AT, CHINESE, JsonReceiver, opened
 from support.sms_gateway import running
-from support.webhook_receiver import WebhookReceiver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,15 +19,6 @@ if TYPE_CHECKING:
     from channels.base import Channel
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # Apprise's own import
-
-
-class JsonReceiver(WebhookReceiver):
-    """What Apprise's `json://` speaks to; the address stands in the path."""
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        """What the requests carried."""
-        return [json.loads(body) for body in self.bodies]
 
 
 @pytest.fixture

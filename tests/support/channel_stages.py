@@ -36,6 +36,7 @@ class Stage:
     hanging: asyncio.Event | None = None
     vanish: Callable[[], Any] | None = None
     can_be_asked: bool = True
+    server: Any = None  # whose answers can be spoilt; a spool has none
     secrets: tuple[str, ...] = field(default=("not-a-real-secret",))
 
     def message(self, key: str = "k1", text: str = CHINESE, **other: Any) -> Message:
@@ -64,6 +65,7 @@ async def wecom_stage(_folder: Path) -> AsyncIterator[Stage]:
             fail=lambda kind: server.fail(answers[kind]),
             hanging=server.hanging,
             vanish=server.stop,
+            server=server,
             can_be_asked=False,
             secrets=(SECRET, "token-1"),
         )
@@ -86,6 +88,7 @@ async def dingtalk_stage(_folder: Path) -> AsyncIterator[Stage]:
             fail=lambda kind: server.fail(answers[kind]),
             hanging=server.hanging,
             vanish=server.stop,
+            server=server,
             can_be_asked=False,
             secrets=(SECRET, "token-1"),
         )
@@ -107,6 +110,7 @@ async def robot_stage(_folder: Path) -> AsyncIterator[Stage]:
             fail=lambda kind: server.fail(answers[kind]),
             hanging=server.hanging,
             vanish=server.stop,
+            server=server,
             can_be_asked=False,
             secrets=(SECRET, "not-a-real-token"),
         )
@@ -128,6 +132,7 @@ async def feishu_stage(_folder: Path) -> AsyncIterator[Stage]:
             fail=lambda kind: server.fail(answers[kind]),
             hanging=server.hanging,
             vanish=server.stop,
+            server=server,
             can_be_asked=False,
             secrets=(SECRET, "token-1"),
         )
@@ -148,6 +153,7 @@ async def webhook_stage(_folder: Path) -> AsyncIterator[Stage]:
             fail=lambda kind: server.fail(answers[kind]),
             hanging=server.hanging,
             vanish=server.stop,
+            server=server,
             can_be_asked=False,
             secrets=(WEBHOOK_SECRET, WEBHOOK_SECRET.removeprefix("whsec_")),
         )
@@ -157,6 +163,32 @@ async def webhook_stage(_folder: Path) -> AsyncIterator[Stage]:
 def said_in(content: str) -> str:
     """The text in a Feishu message."""
     return str(json.loads(content)["text"])
+
+
+class JsonReceiver(WebhookReceiver):
+    """What Apprise's `json://` speaks to; the address stands in the path."""
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """What the requests carried."""
+        return [json.loads(body) for body in self.bodies]
+
+
+@contextlib.asynccontextmanager
+async def apprise_stage(_folder: Path) -> AsyncIterator[Stage]:
+    """A service through Apprise, which says no more than yes or no."""
+    async with running(JsonReceiver()) as server:
+        channel = opened("apprise", url=f"json://127.0.0.1:{server.port}/duban?to={{to}}", timeout=1)
+        yield Stage(
+            channel,
+            PERSON,
+            lambda: [message["message"] for message in server.messages],
+            hanging=server.hanging,
+            vanish=server.stop,
+            server=server,
+            can_be_asked=False,
+        )
+        await channel.close()
 
 
 WORKPLACE_STAGES = {

@@ -43,6 +43,7 @@ async def email_stage(_folder: Path, *, pipelining: bool = True) -> AsyncIterato
             login_without_encryption=True,
             **{"username": "duban", "password": SECRET, "from": {"name": "某市信访局", "address": "duban@example.com"}},
             connections=2,
+            connect_timeout=1,
             command_timeout=1,
             body_timeout=1,
         )
@@ -56,6 +57,7 @@ async def email_stage(_folder: Path, *, pipelining: bool = True) -> AsyncIterato
             lambda kind: server.fail(*answers[kind]),
             hanging=server.hanging,
             vanish=server.stop,
+            server=server,
             can_be_asked=False,
         )
         await channel.close()
@@ -98,6 +100,7 @@ async def http_stage(_folder: Path) -> AsyncIterator[Stage]:
             lambda kind: server.fail(answers[kind]),
             hanging=server.hanging,
             vanish=server.stop,
+            server=server,
         )
         await channel.close()
 
@@ -121,6 +124,7 @@ async def twilio_stage(_folder: Path) -> AsyncIterator[Stage]:
             fail=lambda kind: server.fail(answers[kind]),
             hanging=server.hanging,
             vanish=server.stop,
+            server=server,
             secrets=(TOKEN,),
         )
         await channel.close()
@@ -166,6 +170,7 @@ async def aliyun_stage(_folder: Path) -> AsyncIterator[Stage]:
             lambda kind: server.fail(answers[kind]),
             hanging=server.hanging,
             vanish=server.stop,
+            server=server,
         )
         await channel.close()
 
@@ -188,6 +193,7 @@ async def tencent_stage(_folder: Path) -> AsyncIterator[Stage]:
             lambda kind: server.fail(answers[kind]),
             hanging=server.hanging,
             vanish=server.stop,
+            server=server,
             can_be_asked=False,
         )
         await channel.close()
@@ -210,6 +216,7 @@ async def huawei_stage(_folder: Path) -> AsyncIterator[Stage]:
             lambda kind: server.fail(answers[kind]),
             hanging=server.hanging,
             vanish=server.stop,
+            server=server,
             can_be_asked=False,
         )
         await channel.close()
@@ -230,6 +237,7 @@ async def mas_stage(_folder: Path) -> AsyncIterator[Stage]:
             fail=lambda kind: server.fail(answers[kind]),
             hanging=server.hanging,
             vanish=server.stop,
+            server=server,
             can_be_asked=False,
         )
         await channel.close()

@@ -22,7 +22,18 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-FAULTS = ("drop", "hang", "half", "malformed")
+# What a server can do to a request instead of its usual answer. Of these the message is taken all the same:
+# `drop` resets the connection, `hang` never answers, `slow` answers when the client has long gone, `half` breaks off
+# in the middle of its answer; the rest answer 200 with something that is no answer.
+TAKEN = ("drop", "hang", "slow", "half", "malformed", "truncated", "wrong-type", "empty")
+UNREAD = ("reset", "shut")  # resets the connection, or shuts its side of it, and does nothing
+FAULTS = (*TAKEN, *UNREAD)
+NONSENSE = {
+    "malformed": ("text/html", "<html>what is this?</html>"),
+    "truncated": ("application/json", '{"code": "0", "data": {"id": "S'),
+    "wrong-type": ("application/json", '["0", {"code": ["0"]}, null]'),
+    "empty": ("application/json", ""),
+}
 
 
 @dataclass(frozen=True)
@@ -37,10 +48,10 @@ class Fault:
 
     @staticmethod
     def named(text: str) -> Fault:
-        """`drop`, `hang`, `half`, `malformed` (the SMS is taken), `refuse CODE`, or `STATUS [retry-after]`."""
+        """One of FAULTS, `refuse CODE`, or `STATUS [retry-after]`."""
         first, _, second = text.partition(" ")
         if first in FAULTS:
-            return Fault(word=first, taken=True)
+            return Fault(word=first, taken=first in TAKEN)
         if first == "refuse":
             return Fault(200, json.dumps({"code": second}))
         return Fault(int(first), "{}", {"Retry-After": second} if second else {})
@@ -53,7 +64,7 @@ class FaultyServer:
         self.port = 0
         self.requests = 0
         self.hanging = asyncio.Event()
-        self._released = asyncio.Event()
+        self.released = asyncio.Event()
         self._faults: deque[Fault] = deque()
         self._runner: web.AppRunner | None = None
 
@@ -81,14 +92,22 @@ class FaultyServer:
             return web.Response(status=fault.status, text=fault.body, headers=fault.headers)
         if fault.word == "hang":
             self.hanging.set()
-            await self._released.wait()
-        if fault.word == "malformed":
-            return web.Response(status=200, text="<html>what is this?</html>")
+            await self.released.wait()
+        if fault.word == "slow":
+            self.hanging.set()
+            await self.released.wait()
+            return web.Response(status=400, text="{}")  # taken for the answer to another message it does harm
+        if fault.word in NONSENSE:
+            kind, text = NONSENSE[fault.word]
+            return web.Response(status=200, content_type=kind, text=text)
         transport = request.transport
         assert transport is not None
         if fault.word == "half":
             transport.write(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"co')  # type: ignore[attr-defined]
             transport.close()
+        elif fault.word == "shut":
+            transport.write_eof()  # type: ignore[attr-defined]
+            await self.released.wait()
         else:
             transport.abort()  # type: ignore[attr-defined]
         return web.Response()
@@ -98,7 +117,8 @@ class FaultyServer:
         raise NotImplementedError
 
     async def start(self, port: int = 0) -> None:
-        """Listen on loopback."""
+        """Listen on loopback, again after a stop."""
+        self.released.clear()
         application = web.Application()
         application.add_routes(self.routes())
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
@@ -109,7 +129,7 @@ class FaultyServer:
 
     async def stop(self) -> None:
         """Let go of what hangs and close everything."""
-        self._released.set()
+        self.released.set()
         if self._runner is not None:
             await self._runner.cleanup()
 

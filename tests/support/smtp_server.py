@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Collection
 
-DROP, HANG, MALFORMED, HALF = "drop", "hang", "malformed", "half"
+DROP, HANG, SLOW, MALFORMED, HALF = "drop", "hang", "slow", "malformed", "half"
+SHUT = "shut"  # shuts its side of the connection and leaves the other open
+_LOSING = {DROP, HANG, SLOW, MALFORMED, HALF, SHUT}  # after the body these lose the answer, not the mail
 
 
 class Mails(list[EmailMessage]):
@@ -78,7 +80,8 @@ class SmtpServer:
     def fail(self, command: str, *answers: str, lasting: bool = False) -> None:
         """Answer the next times so instead: `CONNECT`, `MAIL`, `RCPT`, `DATA`, or `BODY` after the final dot.
 
-        An answer is a line such as `451 4.3.0 later`, or DROP, HANG, MALFORMED, HALF; an empty one is no fault.
+        An answer is a line such as `451 4.3.0 later`, or DROP, HANG, SLOW, MALFORMED, HALF, SHUT; an empty one is
+        no fault.
         """
         if lasting:
             self._lasting[command] = answers[0]
@@ -96,7 +99,8 @@ class SmtpServer:
         return (waiting.popleft() if waiting else self._lasting.get(command)) or None
 
     async def start(self, port: int = 0) -> None:
-        """Listen on loopback."""
+        """Listen on loopback, again after a stop."""
+        self.released.clear()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._session, "127.0.0.1", port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -160,7 +164,7 @@ class SmtpServer:
         """Keep the mail, unless the body meets a fault that refuses it."""
         del session
         fault = self.fault("BODY")
-        if fault is None or fault in {DROP, HANG, MALFORMED, HALF}:  # those lose the answer, not the mail
+        if fault is None or fault in _LOSING:
             self.contents.append(envelope.content)
             self.mails.append(BytesParser(EmailMessage, policy=email.policy.default).parsebytes(envelope.content))  # type: ignore[arg-type]
             self.recipients.extend(envelope.rcpt_tos)
@@ -176,6 +180,15 @@ class _Session(SMTP):
         """Do what the fault says; false if it is just a line to answer."""
         if fault == HANG:
             self.event_handler.hanging.set()
+            await self.event_handler.released.wait()
+            return True
+        if fault == SLOW:
+            self.event_handler.hanging.set()
+            await self.event_handler.released.wait()
+            await self.push("554 too late to be the answer to anything")
+            return True
+        if fault == SHUT:
+            self.transport.write_eof()
             await self.event_handler.released.wait()
             return True
         if fault == DROP:
