@@ -11,7 +11,8 @@ from channels.base import ChannelType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from channels.base import Message, Outcome, Receipt
+    from channels.base import Answer, Call, Message, News, Outcome, Receipt
+    from channels.wire.twilio_calls import TwilioCalls
     from channels.wire.twilio_messages import TwilioMessages
 
 
@@ -23,6 +24,9 @@ class TwilioSettings(BaseModel):
     account_sid: str = Field(min_length=1)
     auth_token: SecretStr
     api_key_sid: str | None = None
+    signing_token: SecretStr | None = Field(
+        default=None, description="the account's auth token, which signs Twilio's calls, beside an API key"
+    )
     from_number: str | None = Field(default=None, alias="from")
     messaging_service_sid: str | None = None
     status_callback: str | None = None
@@ -41,6 +45,11 @@ class TwilioSettings(BaseModel):
             )
         return self
 
+    @property
+    def signed_with(self) -> SecretStr | None:
+        """What Twilio's calls to us are signed with, if we know it."""
+        return self.signing_token if self.signing_token is not None or self.api_key_sid else self.auth_token
+
 
 class TwilioChannel:
     """SMS through one Twilio account."""
@@ -49,9 +58,10 @@ class TwilioChannel:
     kind: ClassVar[str] = "sms"
     tells_delivery: ClassVar[bool] = True
 
-    def __init__(self, messages: TwilioMessages, at_once: int) -> None:
+    def __init__(self, messages: TwilioMessages, calls: TwilioCalls, at_once: int) -> None:
         self.at_once = at_once  # what it sends at the same time
         self._messages = messages
+        self._calls = calls
 
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send all, at most `concurrency` at once; the outcome of each, in the same order."""
@@ -65,6 +75,18 @@ class TwilioChannel:
         """
         return await self._messages.find(message)
 
+    def listen_at(self, url: str) -> None:
+        """Give Twilio this address with every message, unless the settings give another."""
+        self._messages.listens_at = url
+
+    def hear(self, call: Call) -> tuple[News, Answer]:
+        """What became of a message, or what somebody wrote back; the answer is empty TwiML.
+
+        Raises:
+            CallRefused: it is not signed by Twilio, or cannot be understood.
+        """
+        return self._calls.hear(call)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._messages.close()
@@ -72,9 +94,10 @@ class TwilioChannel:
 
 def open_twilio(settings: TwilioSettings) -> TwilioChannel:
     """A channel over this account; nothing is asked before the first message."""
-    from channels.wire.twilio_messages import TwilioMessages  # noqa: PLC0415  # the client takes half a second to load
+    from channels.wire.twilio_calls import TwilioCalls  # noqa: PLC0415  # the client takes half a second to load
+    from channels.wire.twilio_messages import TwilioMessages  # noqa: PLC0415  # the same
 
-    return TwilioChannel(TwilioMessages(settings), settings.concurrency)
+    return TwilioChannel(TwilioMessages(settings), TwilioCalls(settings.signed_with), settings.concurrency)
 
 
 CHANNEL = ChannelType("twilio", TwilioSettings, open_twilio, "sms", frozenset({"asked", "delivery"}))

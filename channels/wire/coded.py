@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from channels.base import OutcomeUnknown, PermanentFailure, SendError, TemporaryFailure
 from channels.wire.exchange import HttpExchange
 from channels.wire.status import failure_of_status
 from channels.wire.token import AccessToken, Granted
+from channels.wire.verdict import Meanings, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -20,29 +21,24 @@ if TYPE_CHECKING:
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 
 _REFUSED = 400
-_NONE: frozenset[int] = frozenset()
+DONE = "0"
 
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """What the codes of one provider mean. A code in no list, in an answer below 400, is taken for temporary.
+    """Where one provider's code stands in an answer, and what it means; 0 is success.
 
-    `name` begins the codes of our failures (`wecom_40014`); `place` is the field of the code. `temporary` says after
-    how many seconds to try again (None: as the sender thinks). `stale` are those for a token it no longer knows.
-    `outer` is a code that only says that the real one stands in `inner`.
+    `place` is the field of the code. `stale` are those for a token it no longer knows. `outer` is a code that only says
+    that the real one stands in `inner`.
     """
 
-    name: str
     place: str
-    stale: frozenset[int] = _NONE
-    whole_channel: frozenset[int] = _NONE
-    permanent: frozenset[int] = _NONE
-    temporary: Mapping[int, float | None] = field(default_factory=dict[int, float | None])
-    unknown: frozenset[int] = _NONE
-    outer: int | None = None
+    meanings: Meanings
+    stale: frozenset[str] = frozenset()
+    outer: str = ""
     inner: str = ""
 
-    def read(self, answer: Answer) -> tuple[int, dict[str, Any]]:
+    def read(self, answer: Answer) -> tuple[str, dict[str, Any]]:
         """The code and the whole of what was said.
 
         Raises:
@@ -56,25 +52,18 @@ class Codes:
             raise failure_of_status(answer)
         tree = cast("dict[str, Any]", said)
         code = _number(tree.get(self.place))
-        if code is not None and code == self.outer:
+        if code is not None and str(code) == self.outer:
             code = _number(tree.get(self.inner)) or code
         if code is None:
             raise failure_of_status(answer)
-        return code, tree
+        return str(code), tree
 
-    def failure(self, code: int, answer: Answer) -> SendError:
+    def failure(self, code: str, answer: Answer) -> SendError:
         """What a code other than 0 means."""
-        named = f"{self.name}_{code}"
-        if code in self.whole_channel | self.permanent:
-            return PermanentFailure(named, whole_channel=code in self.whole_channel)
-        if code in self.unknown:
-            return OutcomeUnknown(named)
-        if code in self.temporary:
-            return TemporaryFailure(named, retry_after=answer.retry_after or self.temporary[code])
-        if answer.status >= _REFUSED and code not in self.stale:
-            return failure_of_status(answer)
-        detail = "a fresh access token is refused too" if code in self.stale else "a code that is in no list"
-        return TemporaryFailure(named, detail, retry_after=answer.retry_after)
+        if code in self.stale:
+            named = self.meanings.named(code, listed=True)
+            return TemporaryFailure(named, "a fresh access token is refused too", retry_after=answer.retry_after)
+        return refusal(code, self.meanings, answer)
 
     def granted(self, answer: Answer, token: str, seconds: str) -> Granted:
         """The token of an answer, which stands under these two names.
@@ -83,7 +72,7 @@ class Codes:
             SendError: there is none.
         """
         code, said = self.read(answer)
-        if code != 0:
+        if code != DONE:
             raise self.failure(code, answer)
         value, life = text_at(said, token), _number(said.get(seconds))
         if not value or life is None:
@@ -111,7 +100,7 @@ class TokenCalls:
             self._token.drop(token)
             answer = await ask(await self._token.value())
             code, said = self._codes.read(answer)
-        if code != 0:
+        if code != DONE:
             raise self._codes.failure(code, answer)
         if answer.status >= _REFUSED:
             raise failure_of_status(answer)

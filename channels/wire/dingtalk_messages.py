@@ -17,6 +17,7 @@ from channels.base import CANNOT_ASK, OutcomeUnknown, PermanentFailure, Receipt,
 from channels.wire.coded import JSON, Codes, TokenCalls, exchange_of, json_body, text_at
 from channels.wire.exchange import Sending
 from channels.wire.person import shortened, user_id
+from channels.wire.verdict import Meanings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,40 +28,42 @@ if TYPE_CHECKING:
     from channels.wire.token import Granted
 
 CODES = Codes(
-    name="dingtalk",
     place="errcode",
-    stale=frozenset({40001, 40014, 42001, 33001}),  # token wrong, over, or of nobody
-    whole_channel=frozenset(
-        {
-            40013,  # corp id wrong
-            40056,  # agent id wrong
-            40089,  # corp id or secret wrong
-            40096,  # app key or secret wrong
-            60011,  # no right to this interface
-            60020,  # our address is not on the list of trusted ones
-            70003,  # agent and token do not belong together
-            90006,  # our server is shut out
-        }
-    ),
-    permanent=frozenset(
-        {
-            41,  # an argument
-            33012,  # no such user id
-            40035,  # an argument
-            50002,  # the person is outside of what the application may reach
-            60121,  # no such user
-            400002,  # an argument
-            1430000,  # no receiver
-            1430002,  # forbidden words
-        }
-    ),
-    temporary={
-        -1: 30.0,
-        **dict.fromkeys((90002, 90018, 90003, 90004, 90005), 60.0),  # too often
-        **dict.fromkeys((143103, 143104, 1430003), 60.0),  # too many a minute; they protect themselves
-    },
-    outer=88,  # "see sub_code"
+    stale=frozenset({"40001", "40014", "42001", "33001"}),  # token wrong, over, or of nobody
+    outer="88",  # "see sub_code"
     inner="sub_code",
+    meanings=Meanings(
+        name="dingtalk",
+        whole_channel=frozenset(
+            {
+                "40013",  # corp id wrong
+                "40056",  # agent id wrong
+                "40089",  # corp id or secret wrong
+                "40096",  # app key or secret wrong
+                "60011",  # no right to this interface
+                "60020",  # our address is not on the list of trusted ones
+                "70003",  # agent and token do not belong together
+                "90006",  # our server is shut out
+            }
+        ),
+        permanent=frozenset(
+            {
+                "41",  # an argument
+                "33012",  # no such user id
+                "40035",  # an argument
+                "50002",  # the person is outside of what the application may reach
+                "60121",  # no such user
+                "400002",  # an argument
+                "1430000",  # no receiver
+                "1430002",  # forbidden words
+            }
+        ),
+        temporary={
+            "-1": 30.0,
+            **dict.fromkeys(("90002", "90018", "90003", "90004", "90005"), 60.0),  # too often
+            **dict.fromkeys(("143103", "143104", "1430003"), 60.0),  # too many a minute; they protect themselves
+        },
+    ),
 )
 _SAME_TEXT_TODAY = {143106, 143206}
 _TOO_MANY_TODAY = {143105, 143205}

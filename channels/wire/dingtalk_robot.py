@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from channels.base import CANNOT_ASK, OutcomeUnknown, Receipt
-from channels.wire.coded import JSON, Codes, exchange_of, json_body
+from channels.wire.coded import DONE, JSON, Codes, exchange_of, json_body
 from channels.wire.exchange import Sending
 from channels.wire.person import Allowance, shortened, user_id
+from channels.wire.verdict import Meanings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,22 +24,26 @@ if TYPE_CHECKING:
     from channels.dingtalk import DingTalkSettings, RobotSettings
 
 CODES = Codes(
-    name="dingtalk",
     place="errcode",
-    whole_channel=frozenset(
-        {
-            40035,  # no token
-            300001,  # no such token
-            300005,  # no such token
-            310000,  # signature, keyword or address refused
-            400013,  # the group is gone
-            400101,  # no such token
-            400102,  # the robot is switched off
-            400106,  # no such robot
-        }
+    meanings=Meanings(
+        name="dingtalk",
+        whole_channel=frozenset(
+            {
+                "40035",  # no token
+                "300001",  # no such token
+                "300005",  # no such token
+                "310000",  # signature, keyword or address refused
+                "400013",  # the group is gone
+                "400101",  # no such token
+                "400102",  # the robot is switched off
+                "400106",  # no such robot
+            }
+        ),
+        permanent=frozenset(
+            {"43004", "400105", "430101", "430102", "430103", "430104"}
+        ),  # its shape; links and words refused
+        temporary={"-1": 30.0, "130101": 600.0, "410100": 600.0},  # busy; too fast: shut out for ten minutes
     ),
-    permanent=frozenset({43004, 400105, 430101, 430102, 430103, 430104}),  # its shape; links and words refused
-    temporary={-1: 30.0, 130101: 600.0, 410100: 600.0},  # busy; too fast: shut out for ten minutes
 )
 _LONGEST_TEXT = 18_000  # bytes; DingTalk takes 20,000 with all around it
 _A_MINUTE = 60.0
@@ -93,7 +98,7 @@ class GroupRobot:
         self._allowance.take("")
         answer = await self._exchange.ask("POST", self._address, params=self._signed(), data=body, headers=JSON)
         code, _ = CODES.read(answer)
-        if code != 0:
+        if code != DONE:
             raise CODES.failure(code, answer)
         return Receipt(answer="ok")
 

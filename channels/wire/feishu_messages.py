@@ -13,6 +13,7 @@ from channels.wire.coded import JSON, Codes, TokenCalls, exchange_of, json_body,
 from channels.wire.exchange import Sending
 from channels.wire.identity import reference_of
 from channels.wire.person import shortened, user_id
+from channels.wire.verdict import Meanings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,46 +24,55 @@ if TYPE_CHECKING:
     from channels.wire.token import Granted
 
 CODES = Codes(
-    name="feishu",
     place="code",
-    stale=frozenset({99991661, 99991663, 99991664, 99991671, 99991677}),  # token missing, wrong or over
-    whole_channel=frozenset(
-        {
-            10003,  # app id wrong
-            10012,  # app id wrong
-            10014,  # app secret wrong
-            99991401,  # our address is not on the list of trusted ones
-            99991403,  # the month's calls are used up
-            99991662,  # the application is switched off
-            99991672,  # no right to this interface
-            230006,  # the application has no bot
-            230027,  # no right to send
-            230036,  # the tenant's key is deleted
-        }
+    stale=frozenset({"99991661", "99991663", "99991664", "99991671", "99991677"}),  # token missing, wrong or over
+    meanings=Meanings(
+        name="feishu",
+        whole_channel=frozenset(
+            {
+                "10003",  # app id wrong
+                "10012",  # app id wrong
+                "10014",  # app secret wrong
+                "99991401",  # our address is not on the list of trusted ones
+                "99991403",  # the month's calls are used up
+                "99991662",  # the application is switched off
+                "99991672",  # no right to this interface
+                "230006",  # the application has no bot
+                "230027",  # no right to send
+                "230036",  # the tenant's key is deleted
+            }
+        ),
+        permanent=frozenset(
+            {
+                "230001",  # an argument
+                "230002",  # not in that group
+                "230013",  # the person may not use the bot
+                "230017",  # not the bot's own
+                "230018",  # nobody may speak there now
+                "230022",  # refused words
+                "230025",  # text too long
+                "230028",  # held back by data protection
+                "230029",  # the person has left
+                "230034",  # no such receiver
+                "230035",  # no right to write to the person
+                "230038",  # the person is of another organisation
+                "230053",  # the person wants no messages of the bot
+                "99992351",  # not an open id
+                "99992360",  # not an id of that kind
+                "99992361",  # an open id of another application
+                "99992402",  # an argument
+            }
+        ),
+        temporary={
+            "99991400": None,
+            "230020": 1.0,
+            "11232": 60.0,
+            "11233": 60.0,
+            "1500": None,
+            "2200": None,
+        },  # too often; broken
+        unknown=frozenset({"230049"}),  # the same message is just being sent
     ),
-    permanent=frozenset(
-        {
-            230001,  # an argument
-            230002,  # not in that group
-            230013,  # the person may not use the bot
-            230017,  # not the bot's own
-            230018,  # nobody may speak there now
-            230022,  # refused words
-            230025,  # text too long
-            230028,  # held back by data protection
-            230029,  # the person has left
-            230034,  # no such receiver
-            230035,  # no right to write to the person
-            230038,  # the person is of another organisation
-            230053,  # the person wants no messages of the bot
-            99992351,  # not an open id
-            99992360,  # not an id of that kind
-            99992361,  # an open id of another application
-            99992402,  # an argument
-        }
-    ),
-    temporary={99991400: None, 230020: 1.0, 11232: 60.0, 11233: 60.0, 1500: None, 2200: None},  # too often; broken
-    unknown=frozenset({230049}),  # the same message is just being sent
 )
 _LONGEST_TEXT = 100_000  # bytes; Feishu takes 150 KB with all around it
 

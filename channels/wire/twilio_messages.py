@@ -13,58 +13,160 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from twilio.base import values
-from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
+from twilio.base.exceptions import TwilioException
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from channels.base import OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
-from channels.wire.exchange import HttpExchange, Sending, basic_auth_header
+from channels.base import OutcomeUnknown, PermanentFailure, Receipt, SendError
+from channels.wire.call import with_query
+from channels.wire.exchange import Answer, HttpExchange, Sending, basic_auth_header
+from channels.wire.identity import reference_of
 from channels.wire.sms import written_number
+from channels.wire.verdict import Meanings, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from channels.base import Message, Outcome
     from channels.twilio import TwilioSettings
-    from channels.wire.exchange import Answer
 
-# https://www.twilio.com/docs/api/errors
-_WHOLE_CHANNEL = {
-    20003,  # wrong credentials
-    20008,  # test credentials where real ones are needed
-    20404,  # no such account
-    21212,  # From is no number
-    21606,  # From cannot send
-    21607,  # From is not ours
-    21704,  # the messaging service has no number
-    21705,  # no such messaging service
-    30002,  # account suspended
-    63038,  # the account's daily limit
-}
-_TEMPORARY = {
-    20429,  # too many requests: never processed
-    21611,  # the queue of From is full
-    30001,  # queue overflow
-    30008,  # unknown error of a carrier
-}
-_PERMANENT = {
-    21211,  # To is no number
-    21408,  # that country is not switched on
-    21610,  # the recipient has opted out
-    21612,  # To cannot be reached from From
-    21614,  # To is no mobile
-    21617,  # the text is too long
-    30003,  # handset unreachable
-    30005,  # unknown handset
-    30006,  # landline
-    30007,  # filtered
-}
-_TOO_MANY, _REFUSED, _BROKEN = 429, 400, 500
-_NO_RIGHT = {401, 403}
-_GATEWAY_TIMED_OUT = {502, 504}  # something behind the door did not answer: perhaps done
-_FAILED = {"failed", "undelivered", "canceled"}
-_DELIVERED = {"delivered", "read"}
+_MINUTE, _HOUR = 60.0, 3600.0
+
+# https://www.twilio.com/docs/api/errors: those a message can be refused with, or end with later. What is in no list is
+# judged by its HTTP status: a 400 is about this one message
+MEANINGS = Meanings(
+    name="twilio",
+    words={"21610": "opted_out"},
+    whole_channel=frozenset(
+        {
+            "20003",  # wrong credentials
+            "20005",  # the account is not active
+            "20006",  # no right to this
+            "20008",  # test credentials where real ones are needed
+            "20010",  # switched off for this account
+            "20011",  # our TLS is too old
+            "20012",  # the same
+            "20101",  # the access token is not valid
+            "20103",  # the same: its issuer
+            "20104",  # the same: over
+            "20107",  # the same: its signature
+            "20151",  # authentication failed
+            "20403",  # forbidden
+            "20404",  # no such account
+            "21212",  # From is no number
+            "21401",  # From is no number
+            "21470",  # no such account
+            "21471",  # no such account
+            "21472",  # the account is not active
+            "21601",  # From is not ours
+            "21603",  # no sender at all
+            "21606",  # From cannot send
+            "21607",  # a trial account sends from its sandbox number only
+            "21609",  # the address for status calls is none
+            "21616",  # From is several of our numbers
+            "21624",  # the validity period is none
+            "21657",  # the sender's name is none
+            "21659",  # From is no number of Twilio's
+            "21660",  # From is another account's
+            "21661",  # From cannot send
+            "21701",  # no such messaging service
+            "21702",  # the messaging service sends nothing new
+            "21703",  # no number of the messaging service is free
+            "21704",  # the messaging service has no number
+            "21705",  # the messaging service's id is none
+            "21709",  # the sender's name is not allowed
+            "21711",  # From is not of this messaging service
+            "30002",  # account suspended
+            "30032",  # From, a toll-free number, is not verified
+            "30033",  # the campaign is suspended
+            "30034",  # From is not registered
+            "63001",  # credentials of the channel
+            "63002",  # no such From
+            "63007",  # no such From
+            "63008",  # the channel is set up wrongly
+            "63020",  # the business account
+            "63038",  # the account's daily limit
+            "63051",  # the business account is locked
+        }
+    ),
+    permanent=frozenset(
+        {
+            "21211",  # To is no number
+            "21214",  # To cannot be reached
+            "21217",  # To is no number
+            "21219",  # a trial account writes to verified numbers only
+            "21408",  # that country is not switched on
+            "21602",  # no text
+            "21604",  # no To
+            "21605",  # the text is too long
+            "21608",  # a trial account writes to verified numbers only
+            "21610",  # the recipient has opted out
+            "21612",  # To cannot be reached from From
+            "21614",  # To is no mobile
+            "21617",  # the text is too long
+            "21618",  # the text cannot be sent
+            "21654",  # a template is needed
+            "21655",  # no such template
+            "21656",  # the template's variables
+            "30003",  # handset unreachable
+            "30004",  # blocked
+            "30005",  # unknown handset
+            "30006",  # landline
+            "30007",  # filtered
+            "30009",  # a part is missing
+            "30010",  # dearer than we allow
+            "30011",  # no MMS there
+            "30012",  # the validity is too short
+            "30013",  # the validity is too long
+            "30014",  # To
+            "30015",  # no such kind of channel
+            "30016",  # To and From are of different kinds
+            "30018",  # that carrier wants the sender registered
+            "30019",  # longer than the carrier takes
+            "30024",  # that carrier does not know the sender
+            "30036",  # its validity is over: nobody waited for it any longer
+            "30450",  # blocked
+            "63003",  # no such To
+            "63005",  # content not accepted
+            "63013",  # against the channel's rules
+            "63014",  # blocked by its reader
+            "63015",  # not in the sandbox
+            "63016",  # outside of the hours in which free text is allowed
+            "63021",  # content not accepted
+            "63024",  # To
+            "63026",  # taken for spam
+            "63031",  # From and To are the same
+            "63032",  # a limit of WhatsApp for this reader
+            "63033",  # blocked by its reader
+        }
+    ),
+    temporary={
+        "20429": None,  # too many requests: never processed
+        "20500": None,  # it broke
+        "20503": None,  # not there at the moment
+        "21611": _MINUTE,  # the queue of From is full
+        "30001": _MINUTE,  # queue overflow
+        "30008": None,  # unknown error of a carrier
+        "30017": _MINUTE,  # the carrier's network is full
+        "30020": None,  # their scheduler
+        "30021": None,  # their messaging service
+        "30022": _MINUTE,  # faster than the carrier takes it
+        "30023": _HOUR,  # the day's most with one carrier
+        "30027": _HOUR,  # the same
+        "30035": _HOUR,  # From is still being set up
+        "30410": None,  # the provider behind it took too long, and has sent nothing
+        "63009": None,  # the channel's provider broke
+        "63010": None,  # their platform broke
+        "63012": None,  # the channel's provider broke
+        "63017": _MINUTE,  # too fast
+        "63018": _MINUTE,  # too fast
+    },
+)
+_OK = range(200, 300)
+READ = "read"
+ARRIVED = {"delivered", READ}
+FAILED = {"failed", "undelivered", "canceled"}
 _FIRST_CODE = 10_000  # smaller ones are the HTTP status again
 _LISTED = 200  # newest messages to one number looked through
 _CLOCKS_DIFFER = timedelta(minutes=5)
@@ -100,8 +202,8 @@ class _Transport(AsyncHttpClient):  # type: ignore[misc]  # twilio ships no type
             written |= basic_auth_header(":".join(auth))
         query = {name: str(value) for name, value in (params or {}).items() if value is not values.unset}
         answer = await self._exchange.ask(method, whole, params=query or None, data=data or None, headers=written)
-        if answer.status == _TOO_MANY or answer.status >= _BROKEN:
-            raise _not_now(answer)  # the client's own error would not keep Retry-After
+        if answer.status not in _OK:
+            raise refusal(_code_of(answer), MEANINGS, answer)
         return Response(answer.status, answer.text)
 
 
@@ -109,6 +211,7 @@ class TwilioMessages:
     """The messages of one account."""
 
     def __init__(self, settings: TwilioSettings) -> None:
+        self.listens_at = ""  # where Twilio reaches us, if it does
         self._settings = settings
         self._sending = Sending(settings.concurrency, settings.rate)
         self._exchange = HttpExchange(
@@ -134,13 +237,14 @@ class TwilioMessages:
         # listed by number only: Twilio's date filter looks at date_sent, which a queued message does not have yet
         try:
             listed = await self._client.messages.list_async(to=_e164(message), limit=_LISTED)
-        except (TwilioException, SendError, *_MALFORMED) as error:
-            failure = error if isinstance(error, SendError) else failure_of(error)
+        except SendError as failure:
             raise OutcomeUnknown(failure.code, failure.detail) from None
+        except (TwilioException, *_MALFORMED):
+            raise OutcomeUnknown("malformed_answer") from None
         since = message.at - _CLOCKS_DIFFER
         recent = [found for found in listed if found.date_created is None or found.date_created >= since]
         for found in recent:
-            if found.body == message.text and found.status not in _FAILED:
+            if found.body == message.text and found.status not in FAILED:
                 return _receipt(found)
         if len(recent) >= _LISTED:
             raise OutcomeUnknown("too_many", "more messages to this number than are looked through")
@@ -159,52 +263,38 @@ class TwilioMessages:
                 validity_period=settings.validity_period,
                 from_=settings.from_number or values.unset,
                 messaging_service_sid=settings.messaging_service_sid or values.unset,
-                status_callback=settings.status_callback or values.unset,
+                status_callback=self._told_at(message) or values.unset,
             )
-        except TwilioException as error:
-            raise failure_of(error) from None
-        except _MALFORMED:
+        except (TwilioException, *_MALFORMED):
             raise OutcomeUnknown("malformed_answer") from None
         if made.sid is None:
             raise OutcomeUnknown("malformed_answer", "an answer without a message")
-        if made.status in _FAILED:
-            raise _by_code(made.error_code or 0, _REFUSED)
+        if made.status in FAILED:
+            raise failure_of(str(made.error_code or ""))
         return _receipt(made)
+
+    def _told_at(self, message: Message) -> str:
+        """Where Twilio is to tell what becomes of it; our reference goes along: it may come before the answer."""
+        if self._settings.status_callback is not None:
+            return self._settings.status_callback
+        return with_query(self.listens_at, ours=reference_of(message.key)) if self.listens_at else ""
 
 
 _MALFORMED = (ValueError, TypeError, AttributeError, KeyError)  # what the client raises on an answer of another shape
 
 
-def failure_of(error: Exception) -> SendError:
-    """Twilio's error as one of ours. Its message quotes the number and is left out."""
-    if isinstance(error, TwilioRestException | TwilioServiceException):
-        return _by_code(int(error.code or 0), int(error.status))
-    return OutcomeUnknown("malformed_answer", type(error).__name__)
+def failure_of(code: str) -> SendError:
+    """What a code says that came with a message, not with a refused request."""
+    return MEANINGS.of(code, Answer(200, "")) or PermanentFailure(MEANINGS.named(code) if code else "undelivered")
 
 
-def _by_code(code: int, status: int) -> SendError:
-    named = f"twilio_{code}" if code >= _FIRST_CODE else f"http_{status}"
-    if code in _WHOLE_CHANNEL or (status in _NO_RIGHT and code not in _PERMANENT):
-        return PermanentFailure(named, whole_channel=True)
-    if code in _TEMPORARY or status == _TOO_MANY:
-        return TemporaryFailure(named)
-    if status in _GATEWAY_TIMED_OUT:
-        return OutcomeUnknown(named)
-    if status >= _BROKEN:
-        return TemporaryFailure(named)
-    return PermanentFailure(named) if status >= _REFUSED else OutcomeUnknown(named)
-
-
-def _not_now(answer: Answer) -> SendError:
-    """Wait as long as Twilio says, unless it is the limit of the whole day."""
+def _code_of(answer: Answer) -> str:
+    """Twilio's own code; its message quotes the number and is left out."""
     try:
         code = int(json.loads(answer.text)["code"])
     except _MALFORMED:
-        code = 0
-    refused = _by_code(code, answer.status)
-    if isinstance(refused, TemporaryFailure):
-        refused.retry_after = answer.retry_after
-    return refused
+        return ""
+    return str(code) if code >= _FIRST_CODE else ""
 
 
 def _e164(message: Message) -> str:
@@ -215,7 +305,8 @@ def _receipt(made: Any) -> Receipt:  # noqa: ANN401  # twilio ships no types
     segments = str(made.num_segments or "1")
     return Receipt(
         reference=made.sid or "",
-        delivered=made.status in _DELIVERED,
+        delivered=made.status in ARRIVED,
+        read=made.status == READ,
         parts=max(1, int(segments)) if segments.isdigit() else 1,
         answer=str(made.status or ""),
     )

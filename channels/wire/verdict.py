@@ -23,9 +23,12 @@ _MOBILE_DIGITS = 8  # no provider has codes of so many digits
 class Meanings:
     """What one provider's codes mean. A code in several parts (`Auth.Expired`) may be listed by its first parts.
 
+    `name` begins the codes of our failures (`wecom_40014`); `words` are codes we have a word of our own for.
     `temporary` says how many seconds to wait, None where the daemon's own schedule will do.
     """
 
+    name: str = ""
+    words: Mapping[str, str] = field(default_factory=dict[str, str])
     whole_channel: frozenset[str] = frozenset()
     permanent: frozenset[str] = frozenset()
     temporary: Mapping[str, float | None] = field(default_factory=dict[str, "float | None"])
@@ -33,8 +36,9 @@ class Meanings:
 
     def of(self, code: str, answer: Answer) -> SendError | None:
         """The failure this code stands for; None if it is not listed. The most exact entry wins."""
-        named, known = safe_code(code), code
+        known = code
         while known:
+            named = self.named(code, listed=known == code)
             if known in self.whole_channel:
                 return PermanentFailure(named, whole_channel=True)
             if known in self.permanent:
@@ -45,6 +49,13 @@ class Meanings:
                 return OutcomeUnknown(named)
             known = known.rpartition(".")[0]
         return None
+
+    def named(self, code: str, *, listed: bool = False) -> str:
+        """The code of our failure: a listed one as it is, any other only if it gives nothing away."""
+        if code in self.words:
+            return self.words[code]
+        written = code if listed else safe_code(code)
+        return f"{self.name}_{written}" if self.name else written
 
 
 def refusal(code: str | None, meanings: Meanings, answer: Answer) -> SendError:
@@ -57,7 +68,7 @@ def refusal(code: str | None, meanings: Meanings, answer: Answer) -> SendError:
         if listed is not None:
             return listed
         if answer.status < _REFUSED:
-            return TemporaryFailure(safe_code(code), "a code that is not known")
+            return TemporaryFailure(meanings.named(code), "a code that is in no list", retry_after=answer.retry_after)
     return failure_of_status(answer)
 
 

@@ -11,6 +11,7 @@ from channels.base import PermanentFailure, Receipt
 from channels.wire.coded import JSON, Codes, TokenCalls, exchange_of, json_body, text_at
 from channels.wire.exchange import Sending
 from channels.wire.person import Allowance, shortened, user_id
+from channels.wire.verdict import Meanings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,39 +22,41 @@ if TYPE_CHECKING:
     from channels.wire.token import Granted
 
 CODES = Codes(
-    name="wecom",
     place="errcode",
-    stale=frozenset({40014, 42001}),  # token wrong, token over
-    whole_channel=frozenset(
-        {
-            40001,  # secret wrong
-            40013,  # corp id wrong
-            40056,  # agent id wrong
-            41002,  # no corp id
-            41004,  # no secret
-            41011,  # no agent id
-            48002,  # no right to this interface
-            50003,  # the application is switched off
-            60011,  # the application may not reach these people
-            60020,  # our address is not on the list of trusted ones
-            301002,  # no right to this application
-        }
+    stale=frozenset({"40014", "42001"}),  # token wrong, token over
+    meanings=Meanings(
+        name="wecom",
+        whole_channel=frozenset(
+            {
+                "40001",  # secret wrong
+                "40013",  # corp id wrong
+                "40056",  # agent id wrong
+                "41002",  # no corp id
+                "41004",  # no secret
+                "41011",  # no agent id
+                "48002",  # no right to this interface
+                "50003",  # the application is switched off
+                "60011",  # the application may not reach these people
+                "60020",  # our address is not on the list of trusted ones
+                "301002",  # no right to this application
+            }
+        ),
+        permanent=frozenset(
+            {
+                "40003",  # no such user id
+                "40008",  # message type
+                "40031",  # user id list
+                "40058",  # an argument
+                "44004",  # empty text
+                "45002",  # text too long
+                "46004",  # no such member
+                "60111",  # no such member
+                "81013",  # nobody of those named can be reached
+                "82001",  # nobody named
+            }
+        ),
+        temporary={"-1": 30.0, "45009": 60.0, "45033": 10.0},  # busy; too often; too many at once
     ),
-    permanent=frozenset(
-        {
-            40003,  # no such user id
-            40008,  # message type
-            40031,  # user id list
-            40058,  # an argument
-            44004,  # empty text
-            45002,  # text too long
-            46004,  # no such member
-            60111,  # no such member
-            81013,  # nobody of those named can be reached
-            82001,  # nobody named
-        }
-    ),
-    temporary={-1: 30.0, 45009: 60.0, 45033: 10.0},  # busy; too often; too many at once
 )
 _LONGEST_TEXT = 2048  # bytes; WeCom cuts what is longer
 _LONGEST_TITLE, _LONGEST_DESCRIPTION = 128, 512

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -32,6 +33,8 @@ class TwilioServer(FaultyServer):
         super().__init__()
         self.messages: list[dict[str, Any]] = []
         self.forms: list[dict[str, Any]] = []
+        self.page_size = 50
+        self.pages = 0
 
     def routes(self) -> list[web.RouteDef]:
         """Create and list messages."""
@@ -57,7 +60,14 @@ class TwilioServer(FaultyServer):
         if fault is not None:
             return await self.spoil(request, fault)
         found = [one for one in reversed(self.messages) if one["to"] == request.query.get("To")]
-        return web.json_response({"messages": found, "next_page_uri": None, "page": 0, "page_size": 50, "uri": ""})
+        self.pages += 1
+        page, size = int(request.query.get("Page", 0)), self.page_size
+        more = page * size + size < len(found)
+        following = f"{request.path}?{urlencode({'To': request.query['To'], 'Page': page + 1})}" if more else None
+        shown = found[page * size : page * size + size]
+        return web.json_response(
+            {"messages": shown, "next_page_uri": following, "page": page, "page_size": size, "uri": ""}
+        )
 
     def _message(self, form: dict[str, str]) -> dict[str, Any]:
         now = format_datetime(datetime.now(UTC))
