@@ -728,6 +728,13 @@ SAMPLE_NOTICE = Notice(
 )
 
 
+_MADE_UP: Mapping[str, Mapping[str, Scalar]] = {
+    "alert": {"alert_title": "共享数据库无法访问", "alert_text": "自 09:00 起读不到共享数据库。请检查数据库和网络。"},
+    "release_wanted": {"awaits_title": "主要负责人", "awaits_name": "主要负责人甲"},
+    SHIRKING: {"handbacks": 2, "handbacks_allowed": 1},
+}
+
+
 def _sample_official(kind: str) -> Official:
     """The official with an address of that kind."""
     return replace(SAMPLE_OFFICIAL, addresses={kind: "s1", **SAMPLE_OFFICIAL.addresses})
@@ -789,6 +796,21 @@ def _samples(policy: Policy, ladder: str, say: str) -> Iterator[Notice]:
     ):
         facts = _sample_facts(title, ladder, **more)
         yield replace(SAMPLE_NOTICE, say=say, at=SAMPLE_DUE + at, facts=facts, **others)
+
+
+STANDINGS = ("ahead", "today", "platform", "overdue")
+"""The states a limit can be in, as `duban preview --standing` names them."""
+
+
+def sample_notice(policy: Policy, ladder: str, say: str, standing: str = "ahead") -> Notice:
+    """A made-up notice of that ladder, in one of STANDINGS; for texts no step says, with the facts they have."""
+    made_up = list(_samples(policy, ladder, say))[STANDINGS.index(standing)]
+    return replace(made_up, copy=False, facts={**made_up.facts, **_MADE_UP.get(say, {})})
+
+
+def used_words(policies: PolicySet) -> list[tuple[Policy, str, str]]:
+    """(policy, ladder, say) of everything the policies say, each once, in the order they say it."""
+    return list({(ladder, say): (policy, ladder, say) for policy, ladder, say, _ in _uses(policies)}.values())
 
 
 def _uses(policies: PolicySet) -> Iterator[tuple[Policy, str, str, str]]:

@@ -79,6 +79,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "写一份带注释的配置，并猜测映射",
         "write a commented configuration, guessing the mapping",
     ),
+    "preview": (
+        "daemon.cli.preview",
+        "preview",
+        "看模板写出来是什么：短信几条、邮件全文",
+        "what the templates say, over every channel",
+    ),
     "channels": (
         "daemon.cli.channels",
         "channels_command",
