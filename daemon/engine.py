@@ -22,8 +22,10 @@ from policies.beforehand.course import may_hear, no_longer_true
 from policies.conditions import asks_receptions
 from policies.evaluate import after_failure, after_transfer, evaluate
 from policies.ladders.quiet import hold_until, is_hour_class
-from policies.ladders.rungs import step_of
+from policies.ladders.recipients import RESTRICTED
+from policies.ladders.rungs import UNACKNOWLEDGED, step_of
 from policies.model import Why
+from policies.people.seats import PERSONAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +41,7 @@ log = telemetry.logger(__name__)
 
 TRUSTED_FOR = timedelta(minutes=2)  # facts re-read this recently are not read again before sending
 DOUBTED = "case_doubted"  # why a delivery waits whose case is gone with most others: not believed yet
+DRILL = "drill/"  # how the key of a fire drill's notice begins
 MANY = 10_000  # more deliveries than any case has
 
 
@@ -258,6 +261,16 @@ class Engine:
         due = notice.facts.get("due_at")
         due_at = datetime.fromisoformat(due) if isinstance(due, str) and notice.why is not Why.REVIEW else None
         return hold_until(hours, due_at, self.rules.calendar(policy, limit), now)
+
+    def wants_acknowledgement(self, one: Delivery) -> bool:
+        """Whether its reader is to sign for it (签收): who does the work, whoever a step asks, all in a fire drill."""
+        notice = one.notice
+        if notice.copy or not notice.case_key:
+            return notice.key.startswith(DRILL)
+        rule = self.rules.limit(notice.policy, notice.limit, one.policy_version)
+        step = None if rule is None else step_of(notice.step, rule[2])
+        asked = step is not None and step.acknowledge is not None and not notice.step.endswith(f".{UNACKNOWLEDGED}")
+        return asked or notice.role in PERSONAL or notice.role == RESTRICTED
 
     def _passed_on(
         self, one: Delivery, cases: Mapping[str, StoredCase], known: Sequence[StoredObligation], now: datetime

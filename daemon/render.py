@@ -26,6 +26,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from channels.base import PARAMETERS, Message
+from daemon.offers import NO_OFFER, NOTHING_OFFERED, Offer, Offers
 from policies.model import Notice, Official, Why
 from policies.spelling import did_you_mean
 from policies.text import Language, Text
@@ -213,7 +214,16 @@ class Renderer:
     a template sees them, so that none can add a header to a mail; in HTML they are escaped.
     """
 
-    def __init__(self, templates: Path, office_name: str, signature: str, zone: ZoneInfo, language: Language) -> None:
+    def __init__(
+        self,
+        templates: Path,
+        office_name: str,
+        signature: str,
+        zone: ZoneInfo,
+        language: Language,
+        offers: Offers = NOTHING_OFFERED,
+    ) -> None:
+        self.offers = offers
         self._folder = templates
         self._office = office_name
         bare = signature.strip().strip("【】")
@@ -241,12 +251,13 @@ class Renderer:
         possible_duplicate: bool = False,
         as_of: datetime | None = None,
         decided_at: datetime | None = None,
+        offer: Offer = NO_OFFER,
     ) -> Message:
         """The message of that notice to that official over that kind of channel (`sms`, `email`).
 
         `as_of` is when the facts were last read, given only while the shared database is away. `decided_at` is when
         the notice was decided, later than `notice.at` if its step was missed; left out, it is `notice.at`. Never the
-        present: writing the message again gives the same bytes.
+        present: writing the message again gives the same bytes. `offer` is how it may be acknowledged.
 
         Raises:
             RenderError: no template, a mistake in it, or no address of that kind.
@@ -257,7 +268,8 @@ class Renderer:
         words = self._find(ladder if isinstance(ladder, str) else STANDARD, notice.say, channel_kind)
         decided_at = decided_at or notice.at
         context = self._context(notice, official, decided_at, possible_duplicate=possible_duplicate, as_of=as_of)
-        subject, text, html = self._written(words, channel_kind, context, notice.case_key)
+        context.update(_ways_to_acknowledge(offer))
+        subject, text, html = self._written(words, channel_kind, context, notice.case_key, offer.link)
         return Message(
             key=notice.key,
             to=address,
@@ -280,6 +292,7 @@ class Renderer:
         key: str,
         possible_duplicate: bool = False,
         as_of: datetime | None = None,
+        offer: Offer = NO_OFFER,
     ) -> Message:
         """One message (汇总) for several notices to that official, each with the instant it was decided.
 
@@ -299,13 +312,15 @@ class Renderer:
             "first": said[0],
             "count": len(items),
             "more": len(items) - 1,
+            **_ways_to_acknowledge(offer),
         }
         context["sent_at"] = self._sent_at(decided_at)
         context["copy"], context["copy_mark"] = False, ""  # of single notices; each of them says so itself
         context["marks"] = context["as_of_note"] + context["duplicate_mark"]
         context["subject_mark"] = self._subject_mark("", context["duplicate_mark"])
         words = self._find(STANDARD, DIGEST, channel_kind)
-        subject, text, html = self._written(words, channel_kind, context, *(notice.case_key for notice, _ in notices))
+        case_keys = [notice.case_key for notice, _ in notices]
+        subject, text, html = self._written(words, channel_kind, context, *case_keys, offer.link)
         return Message(
             key=key,
             to=address,
@@ -365,14 +380,25 @@ class Renderer:
             for number, marked in ((1, True), (len(several), False)):
                 as_of = SAMPLE_NOTICE.at if marked else None
                 self.digest(
-                    several[:number], _sample_official(kind), kind, key=DIGEST, possible_duplicate=marked, as_of=as_of
+                    several[:number],
+                    _sample_official(kind),
+                    kind,
+                    key=DIGEST,
+                    possible_duplicate=marked,
+                    as_of=as_of,
+                    offer=SAMPLE_OFFER if marked else NO_OFFER,
                 )
 
     def _try(self, policy: Policy, ladder: str, say: str, kind: str) -> None:
         for notice in _samples(policy, ladder, say):
             for marked in (False, True):
                 self.render(
-                    notice, _sample_official(kind), kind, possible_duplicate=marked, as_of=notice.at if marked else None
+                    notice,
+                    _sample_official(kind),
+                    kind,
+                    possible_duplicate=marked,
+                    as_of=notice.at if marked else None,
+                    offer=SAMPLE_OFFER if marked else NO_OFFER,
                 )
 
     def _too_long(self, policy: Policy, ladder: str, say: str, kind: str) -> Iterator[Text]:
@@ -608,6 +634,10 @@ class Renderer:
         return f" (as of {at.day} {MONTHS_EN[at.month - 1]} {at:%H:%M})"
 
 
+def _ways_to_acknowledge(offer: Offer) -> dict[str, Any]:
+    return {"ack_link": offer.link, "ack_code": offer.code, "ack_reply": offer.reply}
+
+
 def _written_for(kind: str, say: str) -> tuple[str, ...]:
     """The kinds whose words a message over this one may have, best first; a digest wants room for its list."""
     if kind in ("sms", "email"):
@@ -710,6 +740,7 @@ def _is_html(name: str | None) -> bool:
 # --- made-up facts for `check` --------------------------------------------------------------------------------
 
 SAMPLE_OFFICIAL = Official("S1", "承办人甲一", "甲科", {"sms": "+8613800000001", "email": "s1@example.com"})
+SAMPLE_OFFER = Offer("https://duban.example.com/a/4c921DMm4Y5Zs8h2K0aBcDeF", "7342", reply=True)
 SAMPLE_DUE = datetime(2026, 10, 8, 15, 59, 59, 999999, UTC)  # 24:00 in Shanghai
 SAMPLE_NOTICE = Notice(
     key="XF202609170012/xinfang/notify//1/remind/0/S1/sms",

@@ -20,6 +20,7 @@ from daemon.engine import DOUBTED
 from daemon.entries import POSTPONE
 from daemon.errors import DaemonError
 from daemon.letters import REST, Letter, as_of, contented, letters_of, result_of, results_of
+from daemon.offers import NO_OFFER
 from daemon.render import RenderError
 from daemon.store.values import DeliveryResult, DeliveryState
 from policies.model import Why
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from channels.base import Channel, Message, Outcome
     from daemon.clock import Clock
     from daemon.engine import Engine
+    from daemon.offers import Offer
     from daemon.render import Renderer
     from daemon.store.values import Delivery
 
@@ -356,6 +358,7 @@ class Sender:
                 key=letter.digest,
                 possible_duplicate=letter.possible_duplicate,
                 as_of=min(stamps, default=None),
+                offer=self._offer(way, letter),
             )
         return self.renderer.render(
             first.notice,
@@ -364,7 +367,16 @@ class Sender:
             possible_duplicate=first.possible_duplicate,
             as_of=as_of(first),
             decided_at=first.created_at,
+            offer=self._offer(way, letter),
         )
+
+    def _offer(self, way: WayOut, letter: Letter) -> Offer:
+        """How its reader may acknowledge it, if he is one of those who should."""
+        asked = [one for one in letter.deliveries if self.engine.wants_acknowledgement(one)]
+        if not asked:
+            return NO_OFFER
+        first, decided_at = min(one.id for one in letter.deliveries), max(one.created_at for one in letter.deliveries)
+        return self.renderer.offers.of(way.name, letter.key, first, decided_at)
 
     async def _ask(
         self, way: WayOut, ready: Sequence[tuple[Letter, Message]]

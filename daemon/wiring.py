@@ -18,6 +18,7 @@ from daemon import alerts, telemetry
 from daemon.engine import Engine
 from daemon.errors import SettingsError, SourceUnavailable
 from daemon.intake import SyncReport
+from daemon.offers import offers_of
 from daemon.policy_release import (
     UNREADABLE,
     WORDS,
@@ -163,7 +164,12 @@ def renderer_of(configuration: Configuration) -> Renderer:
     """The templates in force under this configuration."""
     office = configuration.settings.office
     return Renderer(
-        configuration.templates, office.name, office.signature, configuration.zone, configuration.settings.language
+        configuration.templates,
+        office.name,
+        office.signature,
+        configuration.zone,
+        configuration.settings.language,
+        offers_of(configuration),
     )
 
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.store import audit as views
 from daemon.store import (
+    acknowledgements,
     digests,
     pump,
     receipts,
@@ -28,6 +28,7 @@ from daemon.store import (
     versions,
     workers,
 )
+from daemon.store import audit as views
 from daemon.store import ledger as chains
 from daemon.store.connections import Database
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from daemon.store.acknowledgements import Sent
     from daemon.store.reports import Report
     from daemon.store.values import (
         Acknowledged,
@@ -407,7 +409,32 @@ class Store:
         The open obligations of the case are looked at again at once.
         """
         with self._database.writing() as connection:
-            return receipts.acknowledge(connection, case_key, official, at, how, now)
+            return acknowledgements.acknowledge(connection, case_key, official, at, how, now)
+
+    def acknowledge_deliveries(
+        self, ids: Collection[int], at: datetime, how: str, now: datetime
+    ) -> dict[int, Acknowledged]:
+        """Take down that whoever was sent these deliveries acknowledged them (`how`: link, reply, mail); the answers.
+
+        A delivery of no case (a fire drill) is acknowledged too. Numbers that are not there are left out.
+        """
+        with self._database.writing() as connection:
+            return acknowledgements.acknowledge_deliveries(connection, ids, at, how, now)
+
+    def message_of(self, delivery_id: int) -> list[Sent]:
+        """Everything that leaves in one message with that delivery; empty if there is none of that number."""
+        with self._database.reading() as connection:
+            return acknowledgements.message_of(connection, delivery_id)
+
+    def message_called(self, sent_as: str) -> list[Sent]:
+        """Everything that left in the message of that name (`sent_as`)."""
+        with self._database.reading() as connection:
+            return acknowledgements.message_called(connection, sent_as)
+
+    def sent_to(self, official: str, since: datetime, limit: int = 500) -> list[Sent]:
+        """What went out to that official since then, or perhaps did, the latest first."""
+        with self._database.reading() as connection:
+            return acknowledgements.sent_to(connection, official, since, limit)
 
     def next_delivery_at(self) -> datetime | None:
         """The earliest moment any delivery may go out, or the wait for a receipt is over."""

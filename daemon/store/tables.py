@@ -51,8 +51,8 @@ UNACCOUNTED = sa.text("state = 'open' AND next_check_at IS NULL AND idle_reason 
 WAITING = sa.text("state IN ('pending', 'retrying', 'in_doubt')")
 SENT_AS = sa.text("sent_as <> ''")
 REFERRED = sa.text("reference <> ''")
-# What went out, or perhaps did, and is not signed for (签收): what a reply or a link may be about.
-UNACKNOWLEDGED = sa.text("state IN ('sending', 'in_doubt', 'accepted', 'delivered') AND acknowledged_at IS NULL")
+# What went out, or perhaps did: what a reply may be about, signed for (签收) before or not.
+WENT_OUT = sa.text("state IN ('sending', 'in_doubt', 'accepted', 'delivered')")
 AWAITING_RECEIPT = sa.text("state = 'accepted' AND receipt_due_at IS NOT NULL")
 
 workers = sa.Table(
@@ -227,11 +227,11 @@ sa.Index(
     postgresql_where=REFERRED,
 )
 sa.Index(
-    "ix_deliveries_unacknowledged",
+    "ix_deliveries_went_out",
     deliveries.c.person,
     deliveries.c.id,
-    sqlite_where=UNACKNOWLEDGED,
-    postgresql_where=UNACKNOWLEDGED,
+    sqlite_where=WENT_OUT,
+    postgresql_where=WENT_OUT,
 )
 sa.Index("ix_deliveries_claimed", deliveries.c.claimed_by, sqlite_where=CLAIMED, postgresql_where=CLAIMED)
 sa.Index("ix_deliveries_obligation_id", deliveries.c.obligation_id)

@@ -16,7 +16,7 @@ _KEY = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 _WAITING = sa.text("state IN ('pending', 'retrying', 'in_doubt')")
 _SENT_AS = sa.text("sent_as <> ''")
 _REFERRED = sa.text("reference <> ''")
-_UNACKNOWLEDGED = sa.text("state IN ('sending', 'in_doubt', 'accepted', 'delivered') AND acknowledged_at IS NULL")
+_WENT_OUT = sa.text("state IN ('sending', 'in_doubt', 'accepted', 'delivered')")
 
 
 def upgrade() -> None:
@@ -26,7 +26,7 @@ def upgrade() -> None:
     _index("waiting_in_lane", ["channel", "lane", "not_before_at", "priority", "id"], _WAITING)
     _index("sent_as", ["sent_as"], _SENT_AS)
     _index("reference", ["channel", "reference"], _REFERRED)
-    _index("unacknowledged", ["person", "id"], _UNACKNOWLEDGED)
+    _index("went_out", ["person", "id"], _WENT_OUT)
     _create_tables()
 
 

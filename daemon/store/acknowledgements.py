@@ -1,0 +1,195 @@
+"""What people sign for (签收): a case they were told of, or the very message they hold in their hands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from daemon.store import ledger
+from daemon.store.bulk import among, fetch, update_rows
+from daemon.store.codec import micros
+from daemon.store.rows import DELIVERY_COLUMNS, delivery
+from daemon.store.tables import WENT_OUT, deliveries, obligations
+from daemon.store.values import Acknowledged, Delivery, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+_NOT_HIS_TO_KNOW = ("cancelled", "dark", "held")  # will not be sent, so nothing to acknowledge
+_WENT_OUT = ("accepted", "delivered", "sending", "in_doubt")  # or perhaps did: he says he has it
+_UNACKNOWLEDGED = ".unacknowledged"  # how the step is called that speaks for want of an acknowledgement
+_RUNNING = ("open", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One delivery that went out, what its message is called to the provider, and whether its case still runs."""
+
+    delivery: Delivery
+    sent_as: str
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Signing:
+    """One act of signing: who, when, how, and what the clock shows."""
+
+    official: str
+    at: datetime
+    how: str
+    now: datetime
+
+    def event(self, case_key: str, kind: str, **more: object) -> Event:
+        """The ledger's line about it."""
+        body = {"person": self.official, "how": self.how, "at": self.at.isoformat(), **more}
+        return Event(case_key, kind, self.now, body, self.official)
+
+
+def message_of(connection: sa.Connection, identity: int) -> list[Sent]:
+    """Everything that leaves in one message with this delivery, by number; empty if there is no such delivery."""
+    d = deliveries.c
+    found = fetch(connection, sa.select(d.sent_as).where(d.id == identity))
+    if not found:
+        return []
+    (sent_as,) = found[0]
+    alike = d.sent_as == sent_as if sent_as else d.id == identity
+    return _sent(connection, sa.select(*DELIVERY_COLUMNS, d.sent_as).where(alike).order_by(d.id))
+
+
+def message_called(connection: sa.Connection, sent_as: str) -> list[Sent]:
+    """Everything that left in the message of that name, by number."""
+    d = deliveries.c
+    if not sent_as:
+        return []
+    return _sent(connection, sa.select(*DELIVERY_COLUMNS, d.sent_as).where(d.sent_as == sent_as).order_by(d.id))
+
+
+def sent_to(connection: sa.Connection, official: str, since: datetime, limit: int) -> list[Sent]:
+    """What went out to that official since then, or perhaps did, the latest first, at most so many."""
+    d = deliveries.c
+    query = sa.select(*DELIVERY_COLUMNS, d.sent_as).where(WENT_OUT, d.person == official, d.created_at >= micros(since))
+    return _sent(connection, query.order_by(d.id.desc()).limit(limit))
+
+
+def _sent(connection: sa.Connection, query: sa.Select[Any]) -> list[Sent]:
+    found = [(delivery(row[:-1]), str(row[-1])) for row in fetch(connection, query)]
+    o = obligations.c
+    keys = {one.notice.case_key for one, _ in found}
+    runs = sa.select(o.case_key).distinct().where(among(connection, o.case_key, keys), o.state.in_(_RUNNING))
+    running = {row.case_key for row in fetch(connection, runs)} if keys else set[str]()
+    return [Sent(one, sent_as, one.notice.case_key in running) for one, sent_as in found]
+
+
+def acknowledge(
+    connection: sa.Connection, case_key: str, official: str, at: datetime, how: str, now: datetime
+) -> Acknowledged:
+    """Mark what that official was sent about the case; what is said of it is the answer.
+
+    Who was sent nothing yet (it waits, or failed) has nothing to sign for: that he knows is taken down, no notice is
+    marked and no step falls silent. Otherwise the obligations of the case are looked at again at once, so that a step
+    that was only for want of it is not sent.
+    """
+    return _sign_for_case(connection, case_key, _Signing(official, at, how, now), ())
+
+
+def acknowledge_deliveries(
+    connection: sa.Connection, ids: Collection[int], at: datetime, how: str, now: datetime
+) -> dict[int, Acknowledged]:
+    """Mark these deliveries, each in the name of the one it went to; the answer to each. Unknown numbers are left out.
+
+    He signs for what he holds: with it goes what he was sent about the case before, and the same over other channels,
+    but nothing that was decided later. What was handed to a provider at least once counts as sent, whatever the
+    provider said of it afterwards: he holds it.
+    """
+    d = deliveries.c
+    named = [
+        delivery(row)
+        for row in fetch(connection, sa.select(*DELIVERY_COLUMNS).where(among(connection, d.id, ids)).order_by(d.id))
+    ]
+    answers: dict[int, Acknowledged] = {}
+    for case_key, official in sorted({(one.notice.case_key, one.notice.person) for one in named}):
+        his = [one for one in named if (one.notice.case_key, one.notice.person) == (case_key, official)]
+        signing = _Signing(official, at, how, now)
+        if case_key:
+            answer = _sign_for_case(connection, case_key, signing, his)
+        else:
+            answer = _sign_for_none(connection, signing, [one.id for one in his])
+        answers.update((one.id, answer) for one in his)
+    return answers
+
+
+def _sign_for_case(
+    connection: sa.Connection, case_key: str, signing: _Signing, named: Sequence[Delivery]
+) -> Acknowledged:
+    d, o = deliveries.c, obligations.c
+    open_ones = sa.select(o.id).where(o.case_key == case_key, o.state.in_(_RUNNING))
+    running = fetch(connection, open_ones.order_by(o.id).with_for_update())  # before deliveries, as every decision does
+    sent = sa.select(*DELIVERY_COLUMNS).where(d.case_key == case_key)
+    rows = [delivery(row) for row in fetch(connection, sent.order_by(d.id).with_for_update())]
+    held = {one.id for one in named}
+    known = [one for one in rows if one.state not in _NOT_HIS_TO_KNOW or one.id in held]
+    mine = [one for one in known if one.notice.person == signing.official]
+    if not mine:
+        return Acknowledged.NOT_YOURS
+    if not running:
+        return Acknowledged.CLOSED
+    sent_to_him = [one for one in mine if one.state in _WENT_OUT or (one.id in held and one.attempts)]
+    if named:
+        sent_to_him = list(_covered(sent_to_him, [one for one in sent_to_him if one.id in held]))
+    if not sent_to_him:
+        ledger.append(connection, [signing.event(case_key, "known")])
+        return Acknowledged.NOT_SENT
+    fresh = [one for one in sent_to_him if one.acknowledged_at is None]
+    if not (fresh if not named else [one for one in fresh if one.id in held]):
+        return Acknowledged.ALREADY
+    late = _is_late(fresh, known, signing.at)
+    _mark(connection, fresh, signing.at)
+    again: dict[str, Any] = {"next_check_at": micros(signing.now), "revision": o.revision + 1, "claimed_by": None}
+    connection.execute(sa.update(obligations).where(o.case_key == case_key, o.state == "open").values(again))
+    told = signing.event(case_key, "acknowledged", late=late, notices=[one.notice.key for one in fresh])
+    ledger.append(connection, [told])
+    return Acknowledged.LATE if late else Acknowledged.TAKEN
+
+
+def _sign_for_none(connection: sa.Connection, signing: _Signing, ids: Collection[int]) -> Acknowledged:
+    """A message about no case, such as a fire drill: nothing is running, and nobody is told that it is wanting."""
+    query = sa.select(*DELIVERY_COLUMNS).where(among(connection, deliveries.c.id, ids))
+    rows = [delivery(row) for row in fetch(connection, query.order_by(deliveries.c.id).with_for_update())]
+    sent = [one for one in rows if one.state.value in _WENT_OUT or one.attempts]
+    if not sent:
+        return Acknowledged.NOT_SENT
+    fresh = [one for one in sent if one.acknowledged_at is None]
+    if not fresh:
+        return Acknowledged.ALREADY
+    _mark(connection, fresh, signing.at)
+    told = signing.event("", "acknowledged", notices=[one.notice.key for one in fresh])
+    ledger.append(connection, [told])
+    return Acknowledged.TAKEN
+
+
+def _covered(his: Iterable[Delivery], held: Sequence[Delivery]) -> Iterable[Delivery]:
+    """What he signs for with those: they themselves, the same over other channels, and what was decided before."""
+    if not held:
+        return
+    latest = max(one.created_at for one in held)
+    same = {_said_by(one) for one in held}
+    for one in his:
+        if one.created_at <= latest or _said_by(one) in same:
+            yield one
+
+
+def _said_by(one: Delivery) -> tuple[int | None, str, int]:
+    return one.obligation_id, one.notice.step, one.notice.repeat
+
+
+def _mark(connection: sa.Connection, fresh: Sequence[Delivery], at: datetime) -> None:
+    update_rows(connection, deliveries, ("acknowledged_at", "id"), [(micros(at), one.id) for one in fresh])
+
+
+def _is_late(mine: Sequence[Delivery], known: Sequence[Delivery], at: datetime) -> bool:
+    """Whether somebody had been told before then that it was not acknowledged."""
+    asked = {(one.obligation_id, one.notice.step + _UNACKNOWLEDGED) for one in mine}
+    return any(one.created_at <= at and (one.obligation_id, one.notice.step) in asked for one in known)
