@@ -392,8 +392,12 @@ class Sender:
             if not letter.possible_duplicate:
                 to_send.append((letter, message))
                 continue
+            certain = letter.certain()
+            unmarked = self._message(way, certain)
             try:
-                receipt = await way.channel.lookup(message)
+                receipt = await way.channel.lookup(unmarked)  # as it went out first: some providers know only its text
+                if receipt is None and letter.attempts > 2:  # noqa: PLR2004 - the second may have gone out marked
+                    receipt = await way.channel.lookup(message)
             except Exception as error:  # noqa: BLE001 - whatever it says, it is no answer
                 if not isinstance(error, SendError):
                     log.error(telemetry.CHANNEL_BROKE, channel=way.name, problem=type(error).__name__)  # noqa: TRY400
@@ -404,8 +408,7 @@ class Sender:
                     results.extend(results_of(letter, OutcomeUnknown(code), self._clock.now()))
                 continue
             if receipt is None:
-                certain = letter.certain()
-                to_send.append((certain, self._message(way, certain)))
+                to_send.append((certain, unmarked))
             else:
                 results.extend(results_of(letter, receipt, self._clock.now()))
         return results, to_send

@@ -10,6 +10,12 @@ import textwrap
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TABLES = """
 CREATE TABLE cases (no TEXT PRIMARY KEY, unit TEXT, handler TEXT, kind TEXT, arrived TEXT, accepted TEXT,
@@ -129,6 +135,12 @@ class Office:
         text = (self.folder / name).read_text("utf-8")
         assert old in text, f"{name} does not say {old!r}"
         self.write(name, text.replace(old, new))
+
+    def put_channel(self, name: str, settings: Mapping[str, Any]) -> None:
+        """Configure one channel, instead of the one of that name if there is one."""
+        tree = yaml.safe_load(self.configuration.read_text("utf-8"))
+        tree["channels"][name] = dict(settings)
+        self.configuration.write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), "utf-8")
 
 
 def build_office(
