@@ -86,6 +86,19 @@ def channel_at_rest(channel: str, code: str) -> Trouble:
     )
 
 
+def channel_unheard(channel: str, code: str) -> Trouble:
+    """A channel sends, but does not tell what came back."""
+    return Trouble(
+        f"channel_unheard_{channel}",
+        Text(f"通道 {channel} 的回执读不到", f"what came back over channel {channel} cannot be read"),
+        Text(
+            f"读取退信或回执失败（{code}），未送达的消息暂时不会被发现。请检查该通道退信邮箱或目录的设置。",
+            f"Bounces or receipts cannot be read ({code}): messages that did not arrive are not noticed. "
+            "Check the settings of its bounce mailbox or folder.",
+        ),
+    )
+
+
 def unaccounted(count: int) -> Trouble:
     """The audit's proof does not hold."""
     return Trouble(

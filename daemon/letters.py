@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from channels.base import OutcomeUnknown, PermanentFailure, Receipt, TemporaryFailure
+from channels.wire.identity import reference_of
 from daemon.retry import next_attempt_at
 from daemon.store.digests import DIGEST_KEY
 from daemon.store.values import Delivery, DeliveryResult, DeliveryState
@@ -44,6 +45,10 @@ class Letter:
     def attempts(self) -> int:
         """How often the most tried of its notices was tried."""
         return max(one.attempts for one in self.deliveries)
+
+    def is_new_to(self, one: Delivery) -> bool:
+        """Whether it is not on record yet that this delivery leaves in this message."""
+        return bool(self.digest) or one.sent_as != reference_of(self.key)
 
     def certain(self) -> Letter:
         """The same, known not to have gone out."""

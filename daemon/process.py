@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.clock import Clock
+    from daemon.console.health import Health
+    from daemon.console.server import ConsoleServer
     from daemon.settings import Configuration, ScheduleSettings
     from daemon.store.values import Audit
     from daemon.watch import Look
@@ -54,6 +56,7 @@ LOOK_EVERY = 30.0  # seconds between two looks at our own health when no watchdo
 DRAIN_FOR = timedelta(seconds=45)  # to finish what is under way; below TimeoutStopSec of the unit
 START_WITHIN = 120.0
 LOOK_FOR_CYCLES_EVERY = 50_000  # more values made than let go
+OPEN_CONSOLE_EVERY = 60.0  # seconds between two looks whether the web side is still there
 ONE_WISH = 1.0  # two signals within a second are one wish: some supervisors signal the process and its group
 
 
@@ -143,6 +146,7 @@ class Process:
         self._fenced = False
         self._withheld = False
         self._wish: str | None = None
+        self._console = self._console_of(node)
         self._watch_of_files = Watch(self._look_at_files())
         self._rhythm = Rhythm(
             jobs_of(node, self._audit, self._follow, node.configuration.settings.schedule),
@@ -157,11 +161,18 @@ class Process:
         self._catch_signals()
         self._wish = await asyncio.to_thread(self._node.store.bookmark, RELOAD_WANTED)
         self._rhythm.start()
+        if self._console is not None:
+            await self._console.start()
         self._notifier.ready(self._status())
         log.info(telemetry.STARTED, epoch=self._node.epoch, node=self._node.name, version=self._version())
         sides = [
             asyncio.create_task(side)
-            for side in (self._watch(), self._reload_when_asked(), self._reload_when_files_change())
+            for side in (
+                self._watch(),
+                self._reload_when_asked(),
+                self._reload_when_files_change(),
+                self._keep_console_open(),
+            )
         ]
         try:
             await self._stop.wait()
@@ -199,13 +210,37 @@ class Process:
         self._notifier.stopping("正在停止：等待已发出的消息")
         self._notifier.extend_timeout(DRAIN_FOR.total_seconds() + 10)
         log.info(telemetry.STOPPING)
-        ended, drained = await asyncio.gather(
-            self._rhythm.stop(DRAIN_FOR.total_seconds()), self._node.drain(DRAIN_FOR), return_exceptions=True
+        ended, drained, closed = await asyncio.gather(
+            self._rhythm.stop(DRAIN_FOR.total_seconds()),
+            self._node.drain(DRAIN_FOR),
+            self._close_console(),
+            return_exceptions=True,
         )
-        for problem in (ended, drained):
+        for problem in (ended, drained, closed):
             if isinstance(problem, Exception):
                 log.error(telemetry.CLEANUP_FAILED, problem=repr(problem))
         log.info(telemetry.STOPPED, in_order=ended is True and drained is None)
+
+    # --- the web side ----------------------------------------------------------------------------------
+
+    def _console_of(self, node: Node) -> ConsoleServer | None:
+        settings = node.configuration.settings.console
+        if settings is None:
+            return None
+        from daemon.console import open_console  # noqa: PLC0415 - see the module's docstring
+
+        return open_console(node, settings, self._health)
+
+    async def _keep_console_open(self) -> None:
+        """Its address may have been taken for a while, or it may have broken: enforcement goes on without it."""
+        while self._console is not None:
+            await asyncio.sleep(OPEN_CONSOLE_EVERY)
+            await self._console.start()
+
+    async def _close_console(self) -> None:
+        """What a provider was told to be safe is committed; the calls under way are finished, then nobody is heard."""
+        if self._console is not None:
+            await self._console.stop()
 
     # --- configuration ---------------------------------------------------------------------------------
 
@@ -299,6 +334,12 @@ class Process:
     async def _record(self, job: str, now: datetime, error: str) -> None:
         await asyncio.to_thread(self._node.store.beat, job, self._node.name, now, error)
 
+    def _health(self) -> Health:
+        from daemon.console.health import Health  # noqa: PLC0415 - see the module's docstring
+
+        now = self._clock.now()
+        return Health(self._proof.holds(now), self._rhythm.stale(now))
+
     async def _watch(self) -> None:
         """Feed the watchdog while all is well; otherwise say why not, once."""
         every = self._notifier.feed_every or LOOK_EVERY
@@ -350,6 +391,7 @@ def jobs_of(
         Job("sync", _seconds(schedule.sync), usual, node.sync),
         Job("tick", _seconds(schedule.tick), usual, node.tick),
         Job("pump", _seconds(schedule.pump), long, node.pump),
+        Job("collect", _seconds(schedule.collect), usual, node.collect),
         Job("follow", FOLLOW_EVERY, usual, follow),
         Job("audit", _seconds(schedule.audit), usual, audit),
         Job("bury", BURY_EVERY, usual, node.bury),
@@ -365,7 +407,7 @@ def _seconds(number: float) -> timedelta:
 
 def needs_restart(old: Configuration, new: Configuration) -> list[str]:
     """What changed but only counts after a restart: the databases and the rhythm stay open over a reload."""
-    parts = ("store", "source", "schedule")
+    parts = ("store", "source", "schedule", "console")
     changed = [part for part in parts if getattr(old.settings, part) != getattr(new.settings, part)]
     if old.administrators != new.administrators:
         changed.append("administrators")

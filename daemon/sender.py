@@ -323,8 +323,11 @@ class Sender:
         return [], [DeliveryResult(one, DeliveryState.FAILED, now, error=problem) for one in letter.deliveries]
 
     async def _bind_digests(self, letters: Sequence[Letter]) -> None:
-        """Before a digest leaves it is on record what is in it: after a crash it is asked about, and resent, as one."""
-        bound = {one.id: letter.digest for letter in letters if letter.digest for one in letter.deliveries}
+        """Before a digest leaves it is on record what is in it: after a crash it is asked about, and resent, as one.
+
+        What was in one and leaves alone is on record as alone again: a receipt names the message it came in.
+        """
+        bound = {one.id: letter.key for letter in letters for one in letter.deliveries if letter.is_new_to(one)}
         if bound:
             await self._in_thread(partial(self.engine.store.bind_digest, self.engine.epoch, bound))
 

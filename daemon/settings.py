@@ -152,6 +152,7 @@ class ScheduleSettings(_Part):
     full_sync: _Seconds = 21_600
     tick: _Seconds = 5
     pump: _Seconds = 2
+    collect: _Seconds = 60
     audit: _Seconds = 60
     seal: _Seconds = 3_600
 

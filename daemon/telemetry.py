@@ -54,6 +54,13 @@ NOT_RENDERED = "delivery.not_rendered"
 SETTLED = "delivery.settled"  # after a pump that was cut off: what it held is recorded or in doubt
 CHANNEL_BROKE = "channel.broke"  # a channel raised what it must not; what it had is in doubt
 UNDELIVERED = "delivery.undelivered"  # failed for good; the notice falls upward
+NOT_COLLECTED = "channel.not_collected"  # it could not be asked what came back; it is asked again
+COLLECTED_AGAIN = "channel.collected_again"
+REPLY_OF_NOBODY = "reply.of_nobody"  # from an address no official has; nothing of it is kept
+CONSOLE_OPEN = "console.open"
+CONSOLE_NOT_OPEN = "console.not_open"  # its address cannot be had; tried again every minute
+CONSOLE_BROKE = "console.broke"  # the web server ended by an error of its own; it is started again
+CALL_NOT_TAKEN = "console.call_not_taken"  # a provider's call: not its own, too large, or we could not write it down
 LIBRARY = "library.warned"
 
 # --- masking ---------------------------------------------------------------------------------------------------

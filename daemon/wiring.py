@@ -12,11 +12,13 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
-from channels.base import PermanentFailure
+from channels.base import Listening, PermanentFailure
 from daemon import alerts, telemetry
 from daemon.engine import Engine
 from daemon.errors import SettingsError, SourceUnavailable
+from daemon.incoming import NobodyAnswers, Receiving
 from daemon.intake import SyncReport
 from daemon.offers import offers_of
 from daemon.policy_release import (
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from channels.base import News
     from daemon.alerts import Trouble
     from daemon.clock import Clock
     from daemon.policy_release import Trials
@@ -211,6 +214,8 @@ class Node:
         self._sender: Sender | None = None
         self._stack = AsyncExitStack()
         self._read_only = read_only
+        region = configuration.settings.source.phone_region
+        self._receiving = Receiving(self._engine, region, clock, self._executor, NobodyAnswers())
 
     # --- the jobs --------------------------------------------------------------------------------------
 
@@ -253,6 +258,19 @@ class Node:
             total += done
         return total
 
+    async def collect(self) -> int:
+        """Ask the channels that can be asked what came back; returns how much of it was new."""
+        return await self._receiving.collect((await self._open_sender()).ways.values())
+
+    async def listening(self, channel: str) -> Listening | None:
+        """The open channel of that name, if it is one that providers call. Raises SettingsError when none can open."""
+        way = (await self._open_sender()).ways.get(channel)
+        return way.channel if way is not None and isinstance(way.channel, Listening) else None
+
+    async def hear(self, channel: str, news: News) -> int:
+        """Write down what came back over a channel; when this returns it is safe. Raises StoreUnavailable."""
+        return await self._receiving.hear(channel, self.configuration.kinds.get(channel, ""), news)
+
     async def heartbeat(self) -> None:
         """Say that this worker is alive. Raises Fenced."""
         now = self.clock.now()
@@ -294,6 +312,7 @@ class Node:
             found.append(alerts.unaccounted(proof.unaccounted))
         if self._sender is not None:
             found.extend(alerts.channel_at_rest(name, code) for name, code in self._sender.refusing.items())
+        found.extend(alerts.channel_unheard(name, code) for name, code in self._receiving.unheard(now).items())
         calendar = self.configuration.calendars[self.configuration.settings.office.calendar]
         held_at = proof.oldest_held_at
         if held_at is not None and now >= shift(held_at, A_WORKING_DAY, calendar):
@@ -470,4 +489,6 @@ async def _open_channels(configuration: Configuration, stack: AsyncExitStack) ->
             raise SettingsError(Text(zh, en)) from error
         stack.push_async_callback(channel.close)
         ways[name] = WayOut(name, configuration.kinds[name], channel)
+        if isinstance(channel, Listening) and (console := configuration.settings.console) is not None:
+            channel.listen_at(f"{console.public_url}/in/{quote(name, safe='')}")
     return ways

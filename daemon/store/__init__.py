@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from daemon.store import (
     acknowledgements,
     digests,
+    inbox,
     pump,
     receipts,
     release,
@@ -50,9 +51,12 @@ if TYPE_CHECKING:
         DeliveryState,
         Event,
         Held,
+        Incoming,
         JobBeat,
         LedgerFault,
         LedgerRow,
+        ReceiptTold,
+        Reply,
         SetAside,
         Standing,
         StoredCase,
@@ -364,11 +368,11 @@ class Store:
         with self._database.writing() as connection:
             return pump.retry(connection, keys, now)
 
-    def bind_digest(self, epoch: int, digests_by_id: Mapping[int, str]) -> set[int]:
+    def bind_digest(self, epoch: int, keys_by_id: Mapping[int, str]) -> set[int]:
         """Write down which message each of these deliveries is about to leave in; returns those still held. Fenced."""
         with self._database.writing() as connection:
             workers.fence(connection, epoch)
-            return digests.bind(connection, epoch, digests_by_id)
+            return digests.bind(connection, epoch, keys_by_id)
 
     def release(self, keys: Collection[str], by: str, reason: str, now: datetime) -> int:
         """Let notices that are held go out, by notice key; returns how many. They are checked again before that.
@@ -440,6 +444,28 @@ class Store:
         """The earliest moment any delivery may go out, or the wait for a receipt is over."""
         with self._database.reading() as connection:
             return pump.next_delivery_at(connection)
+
+    # --- inbox -----------------------------------------------------------------------------------------
+
+    def hear(self, channel: str, told: Sequence[ReceiptTold | Reply], now: datetime) -> int:
+        """Keep what came back over a channel until it is taken over, each once; returns how many are new."""
+        with self._database.writing() as connection:
+            return inbox.hear(connection, channel, told, now)
+
+    def inbox_due(self, now: datetime, limit: int) -> list[Incoming]:
+        """Receipts and replies to be taken over now, the longest waiting first."""
+        with self._database.reading() as connection:
+            return inbox.due(connection, now, limit)
+
+    def inbox_done(self, ids: Collection[int]) -> None:
+        """These are taken over. A reply's own id stays for a week, so that it is known if it is told again."""
+        with self._database.writing() as connection:
+            inbox.done(connection, ids)
+
+    def inbox_later(self, ids_at: Mapping[int, datetime]) -> None:
+        """Look at these again at that moment."""
+        with self._database.writing() as connection:
+            inbox.later(connection, ids_at)
 
     # --- ledger ----------------------------------------------------------------------------------------
 

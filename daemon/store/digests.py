@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from channels.wire.identity import reference_of
 from daemon.store.bulk import among, fetch, is_postgresql, locked_rows, update_rows
 from daemon.store.codec import micros
 from daemon.store.tables import WAITING, deliveries
@@ -57,11 +58,22 @@ def companions(connection: sa.Connection, now: datetime, found: Sequence[Any]) -
     return sorted(ids)
 
 
-def bind(connection: sa.Connection, epoch: int, digests: Mapping[int, str]) -> set[int]:
-    """Write the key of its digest to each delivery this worker still holds; returns which those are."""
-    if not digests:
+def bind(connection: sa.Connection, epoch: int, keys: Mapping[int, str]) -> set[int]:
+    """Write the key of the message it leaves in to each delivery this worker still holds; returns which those are.
+
+    That is the key of a digest, or its own notice key where it goes alone after it was in one.
+    """
+    if not keys:
         return set()
-    rows = locked_rows(connection, deliveries, ("id", "state", "claimed_by"), "id", list(digests))
-    held = {row.id for row in rows if row.state == "sending" and row.claimed_by == epoch}
-    update_rows(connection, deliveries, ("reference", "id"), [(digests[one], one) for one in sorted(held)])
-    return held
+    rows = locked_rows(connection, deliveries, ("id", "state", "claimed_by", "reference"), "id", list(keys))
+    held = {row.id: row.reference for row in rows if row.state == "sending" and row.claimed_by == epoch}
+    written = [(_bound(keys[one], held[one]), reference_of(keys[one]), one) for one in sorted(held)]
+    update_rows(connection, deliveries, ("reference", "sent_as", "id"), written)
+    return set(held)
+
+
+def _bound(key: str, reference: str) -> str:
+    """The reference of a delivery that leaves under this key: the digest's, or the provider's of before."""
+    if key.startswith(DIGEST_KEY):
+        return key
+    return "" if reference.startswith(DIGEST_KEY) else reference

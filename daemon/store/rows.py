@@ -6,6 +6,7 @@ import zlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from channels.wire.identity import reference_of
 from daemon.store import codec
 from daemon.store.codec import instant, maybe_instant, maybe_micros, micros
 from daemon.store.tables import deliveries, obligations
@@ -185,6 +186,7 @@ DELIVERY_FIELDS = (
     "state",
     "not_before_at",
     "manner",
+    "sent_as",
 )
 DELIVERY_COLUMNS = [
     deliveries.c[name]
@@ -236,6 +238,7 @@ def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: s
         _first_state(notice).value,
         _first_moment(notice, now),
         codec.encode_manner(notice),
+        reference_of(notice.key),
     )
 
 
@@ -286,6 +289,7 @@ def delivery(row: Sequence[Any]) -> Delivery:
         state,
         not_before_at,
         manner,
+        sent_as,
         attempts,
         reference,
         error,
@@ -331,4 +335,5 @@ def delivery(row: Sequence[Any]) -> Delivery:
         delivered_at=maybe_instant(delivered_at),
         read_at=maybe_instant(read_at),
         acknowledged_at=maybe_instant(acknowledged_at),
+        sent_as=sent_as,
     )

@@ -371,12 +371,13 @@ inbox = sa.Table(
     _text("person", key=True, null=True),
     _text("body"),
     _instant("heard_at"),
-    _instant("next_try_at"),
+    _instant("next_try_at", null=True),  # none once it was taken over: kept to be known if it is told again
     _number("tries"),
     sa.Column("told_as", _KEY, nullable=True),  # the provider's own id of it: told twice, kept once
     sa.UniqueConstraint("channel", "told_as"),
 )
 sa.Index("ix_inbox_next_try_at", inbox.c.next_try_at, inbox.c.id)
+sa.Index("ix_inbox_heard_at", inbox.c.heard_at)
 
 # What was handed to a provider, one row per message: the budgets of a number and of a text count these.
 spendings = sa.Table(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from daemon.replies import Understood
     from policies.model import Case, FirstHandler, History, Notice, Obligation
 
 
@@ -215,7 +216,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One row of the outbox (待发箱)."""
+    """One row of the outbox (待发箱). `sent_as` is `reference_of` the key of the message it leaves in."""
 
     id: int
     notice: Notice
@@ -232,6 +233,7 @@ class Delivery:
     delivered_at: datetime | None = None
     read_at: datetime | None = None
     acknowledged_at: datetime | None = None
+    sent_as: str = ""
 
     def held_too_long(self, now: datetime) -> bool:
         """Whether it waits for a release in vain: the next step of its ladder has taken over."""
@@ -267,6 +269,56 @@ class DeliveryResult:
     possible_duplicate: bool = False
     digest: str = ""
     no_receipt_expected: bool = False
+
+
+class Came(StrEnum):
+    """What a receipt says became of a message."""
+
+    ACCEPTED = "accepted"  # on its way still; the provider has it
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptTold:
+    """A receipt (回执) as it came over a channel. `ours` names the message as we do, `theirs` as the provider does.
+
+    `code` is why it failed, or what else the provider answered; `at` when it happened, by the provider's clock.
+    """
+
+    channel: str
+    came: Came
+    ours: str = ""
+    theirs: str = ""
+    code: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply (上行) that came over a channel from an official's own address: who, and what was understood.
+
+    `persons` has more than one key only if several share that address. `about` is the `sent_as` of the message it
+    answers, where that can be told; `reference` the provider's own id of it.
+    """
+
+    channel: str
+    persons: tuple[str, ...]
+    understood: Understood
+    about: str = ""
+    reference: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One row of the inbox (收件箱): when it was heard, how often it was looked at in vain."""
+
+    id: int
+    told: ReceiptTold | Reply
+    heard_at: datetime
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,13 +57,14 @@ def _create_tables() -> None:
         sa.Column("person", _KEY, nullable=True),
         _text("body"),
         _instant("heard_at"),
-        _instant("next_try_at"),
+        sa.Column("next_try_at", sa.BigInteger(), nullable=True),
         _number("tries"),
         sa.Column("told_as", _KEY, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbox")),
         sa.UniqueConstraint("channel", "told_as", name=op.f("uq_inbox_channel_told_as")),
     )
     op.create_index("ix_inbox_next_try_at", "inbox", ["next_try_at", "id"])
+    op.create_index("ix_inbox_heard_at", "inbox", ["heard_at"])
     op.create_table(
         "spendings",
         sa.Column("id", _ID, autoincrement=True, nullable=False),

@@ -1,0 +1,208 @@
+"""What comes back from providers: written down as it is told, then taken over, once and in whatever order it came.
+
+    hear:     a provider called, or a channel was asked (`collect`) -> the inbox, in one transaction
+    take in:  the inbox -> receipts change deliveries, replies go to who answers them
+
+The provider's call is answered, and the mailbox is told that a report was read, only after the news is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from channels.base import Collecting, News, PermanentFailure, Receipt, SendError
+from daemon import telemetry
+from daemon.errors import DaemonError
+from daemon.replies import understood
+from daemon.source.people import sms_address
+from daemon.store.values import Came, ReceiptTold, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Executor
+    from datetime import datetime
+
+    from channels.base import Learnt, Said
+    from daemon.clock import Clock
+    from daemon.engine import Engine
+    from daemon.sender import WayOut
+    from policies.model import Directory
+
+log = telemetry.logger(__name__)
+
+T = TypeVar("T")
+
+BATCH = 200  # rows of the inbox taken over in one go
+FIRST_WAIT = timedelta(seconds=5)  # before what matches nothing yet is tried again; doubled every time
+LONGEST_WAIT = timedelta(hours=1)
+UNHEARD_FOR = timedelta(hours=1)  # a mailbox that cannot be read for so long is told to the administrators
+
+
+class Answering(Protocol):
+    """Who takes replies over (签收, 退订). Blocking; called from a thread."""
+
+    def take(self, reply: Reply, now: datetime) -> bool:
+        """Do what the reply says, and see that it is answered. False leaves it waiting.
+
+        After a crash the same reply may come a second time: whatever it does has to be the same done twice.
+
+        Raises:
+            DaemonError: a database is away; the reply waits.
+        """
+        ...
+
+
+class NobodyAnswers:
+    """Leaves replies waiting until there is somebody who can take them over."""
+
+    def take(self, reply: Reply, now: datetime) -> bool:
+        """Not now."""
+        del reply, now
+        return False
+
+
+class Addresses:
+    """Whose address it is: mobile numbers compared in E.164, everything else without regard to case."""
+
+    def __init__(self, directory: Directory, region: str) -> None:
+        self.directory = directory
+        self._region = region
+        self._of: dict[tuple[str, str], list[str]] = {}
+        for key, official in directory.officials.items():
+            if not official.active:
+                continue
+            for kind, address in official.addresses.items():
+                self._of.setdefault((kind, self._written(kind, address)), []).append(key)
+
+    def owners(self, kind: str, address: str) -> tuple[str, ...]:
+        """The officials with that address; several may share one."""
+        return tuple(self._of.get((kind, self._written(kind, address)), ()))
+
+    def _written(self, kind: str, address: str) -> str:
+        address = address.strip()
+        number = sms_address(address, self._region) if kind == "sms" else None
+        return number or address.casefold()
+
+
+def receipt_of(channel: str, learnt: Learnt) -> ReceiptTold:
+    """A receipt as it is kept."""
+    outcome = learnt.outcome
+    if isinstance(outcome, PermanentFailure):
+        return ReceiptTold(channel, Came.FAILED, learnt.ours, learnt.theirs, outcome.code, learnt.at)
+    return ReceiptTold(channel, _came(outcome), learnt.ours, learnt.theirs, "", learnt.at)
+
+
+def _came(receipt: Receipt) -> Came:
+    if receipt.read:
+        return Came.READ
+    return Came.DELIVERED if receipt.delivered else Came.ACCEPTED
+
+
+def reply_of(channel: str, kind: str, said: Said, addresses: Addresses) -> Reply | None:
+    """A reply as it is kept, without its words and the address it came from; None if that is nobody's."""
+    persons = addresses.owners(kind, said.sender)
+    if not persons:
+        return None
+    return Reply(channel, persons, understood(said.text), said.about, said.reference, said.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Deaf:
+    """A channel that could not be asked what came back: since when, and the last reason."""
+
+    code: str
+    since: datetime
+    for_good: bool  # it refuses us: somebody has to see to it
+
+
+class Receiving:
+    """Takes what comes back, for one worker."""
+
+    def __init__(self, engine: Engine, region: str, clock: Clock, executor: Executor, answering: Answering) -> None:
+        self.engine = engine
+        self._region = region
+        self._clock = clock
+        self._executor = executor
+        self.answering = answering
+        self.deaf: dict[str, Deaf] = {}  # by channel, while it cannot be asked
+        self._addresses: Addresses | None = None
+        self._unwritten: dict[str, News] = {}  # told by a channel, not yet in the store: it must not be asked again
+
+    # --- hearing -----------------------------------------------------------------------------------------
+
+    async def hear(self, channel: str, kind: str, news: News) -> int:
+        """Write down what a channel told; when this returns it is safe. Returns how much of it is new.
+
+        Raises:
+            StoreUnavailable: it is not written down.
+        """
+        if not (news.learnt or news.said):
+            return 0
+        return await self._in_thread(partial(self._hear, channel, kind, news))
+
+    def _hear(self, channel: str, kind: str, news: News) -> int:
+        told: list[ReceiptTold | Reply] = [receipt_of(channel, one) for one in news.learnt]
+        for said in news.said:
+            reply = reply_of(channel, kind, said, self._whose())
+            if reply is None:
+                log.info(telemetry.REPLY_OF_NOBODY, channel=channel)
+            else:
+                told.append(reply)
+        return self.engine.store.hear(channel, told, self._clock.now())
+
+    def _whose(self) -> Addresses:
+        directory = self.engine.directory
+        if self._addresses is None or self._addresses.directory is not directory:
+            self._addresses = Addresses(directory, self._region)
+        return self._addresses
+
+    async def collect(self, ways: Iterable[WayOut]) -> int:
+        """Ask every channel that can be asked what came back; returns how much was new. One's trouble is its own.
+
+        What a channel told is written down before it is asked again: being asked again tells it that it was.
+        """
+        asked = [way for way in ways if isinstance(way.channel, Collecting)]
+        self.deaf = {way.name: self.deaf[way.name] for way in asked if way.name in self.deaf}
+        return sum(await asyncio.gather(*map(self._collect_from, asked)))
+
+    async def _collect_from(self, way: WayOut) -> int:
+        try:
+            heard = await self._write_down(way) if way.name in self._unwritten else 0
+            assert isinstance(way.channel, Collecting)  # noqa: S101 - for the checkers
+            self._unwritten[way.name] = await way.channel.collect()
+            heard += await self._write_down(way)
+        except SendError as error:
+            self._cannot_hear(way, error.code, for_good=isinstance(error, PermanentFailure))
+            return 0
+        except DaemonError as error:
+            log.warning(telemetry.NOT_COLLECTED, channel=way.name, problem=error.message.zh)
+            return 0
+        except Exception as error:  # noqa: BLE001 - one channel's defect must not stop the others
+            self._cannot_hear(way, type(error).__name__, for_good=True)
+            return 0
+        if self.deaf.pop(way.name, None):
+            log.info(telemetry.COLLECTED_AGAIN, channel=way.name)
+        return heard
+
+    async def _write_down(self, way: WayOut) -> int:
+        heard = await self.hear(way.name, way.kind, self._unwritten[way.name])
+        del self._unwritten[way.name]
+        return heard
+
+    def _cannot_hear(self, way: WayOut, code: str, *, for_good: bool) -> None:
+        before = self.deaf.get(way.name)
+        if before is None or before.code != code:
+            log.warning(telemetry.NOT_COLLECTED, channel=way.name, problem=code)
+        since = self._clock.now() if before is None else before.since
+        self.deaf[way.name] = Deaf(code, since, for_good)
+
+    def unheard(self, now: datetime) -> Mapping[str, str]:
+        """The channels somebody has to see to, and why: they refuse to tell what came back, or were away for long."""
+        return {name: one.code for name, one in self.deaf.items() if one.for_good or now - one.since >= UNHEARD_FOR}
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
