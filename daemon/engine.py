@@ -17,6 +17,7 @@ from daemon import telemetry
 from daemon.entries import about, breaches_of, decided, held_over, plan_body, postponed, untouched, withdrawn
 from daemon.errors import DaemonError
 from daemon.intake import Intake, named
+from daemon.store.lanes import DRILL
 from daemon.store.values import Decision, DeliveryState, Event
 from policies.beforehand.course import may_hear, no_longer_true
 from policies.conditions import asks_receptions
@@ -41,7 +42,6 @@ log = telemetry.logger(__name__)
 
 TRUSTED_FOR = timedelta(minutes=2)  # facts re-read this recently are not read again before sending
 DOUBTED = "case_doubted"  # why a delivery waits whose case is gone with most others: not believed yet
-DRILL = "drill/"  # how the key of a fire drill's notice begins
 MANY = 10_000  # more deliveries than any case has
 
 

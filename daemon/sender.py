@@ -22,6 +22,7 @@ from daemon.errors import DaemonError
 from daemon.letters import REST, Letter, as_of, contented, letters_of, result_of, results_of
 from daemon.offers import NO_OFFER
 from daemon.render import RenderError
+from daemon.store.lanes import lanes_from
 from daemon.store.values import DeliveryResult, DeliveryState
 from policies.model import Why
 
@@ -107,6 +108,7 @@ class Sender:
         self._begin = asyncio.Lock()
         self._looked_for_stranded_at: datetime | None = None
         self._paces = {name: Pace(way.at_once) for name, way in ways.items()}
+        self._claims = dict.fromkeys(ways, 0)  # how often each was asked for more: now and then from a lower lane
         self.refusing: dict[str, str] = {}  # channel -> code, while its provider refuses everything
 
     async def pump(self) -> int:
@@ -177,7 +179,9 @@ class Sender:
     def _record(self, way: WayOut, results: Sequence[DeliveryResult]) -> list[Delivery]:
         """Write the outcomes and claim the next batch in the same commit."""
         more = 0 if self._stopping or self.engine.intake.overtaken else self._paces[way.name].batch
-        return self.engine.store.record(self.engine.epoch, results, self._clock.now(), more, [way.name])
+        lanes = lanes_from(self._claims[way.name])
+        self._claims[way.name] += 1
+        return self.engine.store.record(self.engine.epoch, results, self._clock.now(), more, [way.name], lanes)
 
     async def _fail_stranded(self) -> int:
         """What has long waited for a channel that is configured no more fails, and goes to the next person up."""

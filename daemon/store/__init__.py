@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from daemon.store import (
     acknowledgements,
+    claims,
     digests,
     inbox,
     pump,
@@ -32,12 +33,14 @@ from daemon.store import (
 from daemon.store import audit as views
 from daemon.store import ledger as chains
 from daemon.store.connections import Database
+from daemon.store.lanes import LANES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from daemon.store.acknowledgements import Sent
+    from daemon.store.lanes import Lane
     from daemon.store.reports import Report
     from daemon.store.values import (
         Acknowledged,
@@ -329,8 +332,9 @@ class Store:
         now: datetime,
         claim: int = 0,
         channels: Collection[str] | None = None,
+        lanes: Sequence[Lane] = LANES,
     ) -> list[Delivery]:
-        """Write outcomes and their ledger events, and in the same transaction claim up to `claim` more.
+        """Write outcomes and their ledger events, and in the same transaction claim up to `claim` more, lane by lane.
 
         A state never goes back (`delivered` stays): an outcome the row no longer allows is passed over. Receipts of
         the provider are recorded here too, by any worker. Raises Fenced.
@@ -338,7 +342,7 @@ class Store:
         with self._database.writing() as connection:
             workers.fence(connection, epoch)
             pump.record(connection, epoch, results, now)
-            return pump.claim(connection, epoch, now, claim, channels)
+            return claims.claim(connection, epoch, now, claim, channels, lanes)
 
     def settle(self, epoch: int, results: Sequence[DeliveryResult], now: datetime) -> int:
         """Write outcomes; whatever else this worker still holds for sending is in doubt. Returns how many that is.
@@ -353,7 +357,7 @@ class Store:
     def stranded(self, known: Collection[str], since: datetime) -> list[str]:
         """The channels, none of the `known`, for which something has been waiting since before then."""
         with self._database.reading() as connection:
-            return pump.stranded(connection, known, since)
+            return claims.stranded(connection, known, since)
 
     def cancel(self, keys: Collection[str], reason: str, now: datetime) -> int:
         """Cancel deliveries that have not gone out, by notice key; returns how many.

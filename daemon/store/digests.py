@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from channels.wire.identity import reference_of
 from daemon.store.bulk import among, fetch, is_postgresql, locked_rows, update_rows
 from daemon.store.codec import micros
-from daemon.store.tables import WAITING, deliveries
+from daemon.store.lanes import MAY_BE_TOGETHER
+from daemon.store.rows import COPY
+from daemon.store.tables import REFERRED, WAITING, deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 DIGEST_KEY = "digest:"  # how the key of a digest begins; no notice key does, case numbers are quoted in them
 MOST = 300  # rows one claim may bring along beside its batch
-_MAY_BE_TOGETHER = '"digest":true'  # in the canonical text of `manner`
 
 
 def one_at_a_time(connection: sa.Connection, channels: Collection[str]) -> None:
@@ -35,25 +36,28 @@ def one_at_a_time(connection: sa.Connection, channels: Collection[str]) -> None:
             connection.execute(_LOCK, {"name": f"duban claims for {channel}"})
 
 
-_LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+# Where few rows waited when PostgreSQL last counted, it would rather read and sort all that wait, those for later too.
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0)), set_config('enable_sort', 'off', true)")
 
 
 def companions(connection: sa.Connection, now: datetime, found: Sequence[Any]) -> list[int]:
     """The ids of what waits and belongs in one message with something just claimed, locked."""
-    together = [row for row in found if _MAY_BE_TOGETHER in row.manner]
+    together = [row for row in found if row.priority > COPY]
     if not together:
         return []
     d = deliveries.c
     channels = sorted({row.channel for row in together})
     waiting = (WAITING, d.channel.in_(channels))
     mine = among(connection, d.person, sorted({row.person for row in together}))
-    marked = d.manner.contains(_MAY_BE_TOGETHER, autoescape=True)
-    query = sa.select(d.id).where(*waiting, d.not_before_at <= micros(now), mine, marked)
-    query = query.order_by(d.not_before_at, d.priority, d.id).limit(MOST)
-    ids = {row.id for row in fetch(connection, query.with_for_update(skip_locked=True))}
+    together_with = (*waiting, d.not_before_at <= micros(now), mine, d.priority > COPY)
+    ids: set[int] = set()
+    for lane in MAY_BE_TOGETHER:  # one after the other, so that each is read in the order of its index
+        query = sa.select(d.id).where(d.lane == lane.value, *together_with)
+        query = query.order_by(d.not_before_at, d.priority, d.id).limit(MOST)
+        ids |= {row.id for row in fetch(connection, query.with_for_update(skip_locked=True))}
     bound = sorted({row.reference for row in together if row.reference.startswith(DIGEST_KEY)})
     if bound:  # a digest perhaps sent is looked into as a whole
-        same = sa.select(d.id).where(*waiting, among(connection, d.reference, bound))
+        same = sa.select(d.id).where(*waiting, REFERRED, among(connection, d.reference, bound))
         ids |= {row.id for row in fetch(connection, same.with_for_update(skip_locked=True))}
     return sorted(ids)
 

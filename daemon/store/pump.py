@@ -1,4 +1,4 @@
-"""The outbox: claim what may go out, record what became of it. The states are drawn in `docs/states.md`."""
+"""The outbox: record what became of what was sent (`claims` gives it out). The states are drawn in `docs/states.md`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from daemon.store import digests, ledger, receipts
+from daemon.store import ledger, receipts
 from daemon.store.bulk import among, fetch, insert_rows, locked_rows, update_rows
 from daemon.store.codec import maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, DELIVERY_FIELDS, delivery, delivery_fields
-from daemon.store.tables import CLAIMED, WAITING, deliveries, obligations
-from daemon.store.values import Delivery, DeliveryResult, DeliveryState, Event
+from daemon.store.tables import CLAIMED, TO_COME, deliveries, obligations
+from daemon.store.values import DeliveryResult, DeliveryState, Event
 from policies.model import Why
 
 if TYPE_CHECKING:
@@ -43,68 +43,7 @@ _SAID: dict[DeliveryState, str] = {
 }
 
 
-def _claim_statement(*, by_channel: bool) -> sa.Executable:
-    waiting = sa.select(deliveries.c.id).where(WAITING, deliveries.c.not_before_at <= sa.bindparam("now"))
-    if by_channel:
-        waiting = waiting.where(deliveries.c.channel.in_(sa.bindparam("channels", expanding=True)))
-    waiting = waiting.order_by(deliveries.c.not_before_at, deliveries.c.priority, deliveries.c.id)
-    chosen = waiting.limit(sa.bindparam("limit")).with_for_update(skip_locked=True).cte("chosen")
-    return _claiming(deliveries.c.id.in_(sa.select(chosen.c.id)))
-
-
-def _claiming(which: sa.ColumnElement[bool]) -> sa.Executable:
-    return (
-        sa.update(deliveries)
-        .where(which)
-        .values(
-            state="sending",
-            claimed_by=sa.bindparam("epoch"),
-            attempts=deliveries.c.attempts + 1,
-            possible_duplicate=sa.or_(deliveries.c.possible_duplicate, deliveries.c.state == "in_doubt"),
-        )
-        .returning(*DELIVERY_COLUMNS, deliveries.c.priority)
-    )
-
-
-CLAIM_ANY = _claim_statement(by_channel=False)
-_STRANDED = (
-    sa.select(deliveries.c.channel)
-    .distinct()
-    .where(
-        WAITING,
-        deliveries.c.not_before_at <= sa.bindparam("since"),
-        deliveries.c.channel.not_in(sa.bindparam("known", expanding=True)),
-    )
-)
-CLAIM_BY_CHANNEL = _claim_statement(by_channel=True)
-_NEXT = sa.select(sa.func.min(deliveries.c.not_before_at)).where(WAITING)
-
-
-def claim(
-    connection: sa.Connection, epoch: int, now: datetime, limit: int, channels: Collection[str] | None
-) -> list[Delivery]:
-    """Claim what may go out now, in order, and what may go into one message with it (over the limit if need be).
-
-    The worker must have been fenced in this transaction.
-    """
-    if limit <= 0:
-        return []
-    parameters: dict[str, Any] = {"now": micros(now), "limit": limit, "epoch": epoch}
-    if channels is None:
-        found = fetch(connection, CLAIM_ANY, parameters)
-    else:
-        digests.one_at_a_time(connection, channels)
-        found = fetch(connection, CLAIM_BY_CHANNEL, {**parameters, "channels": list(channels)})
-    if more := digests.companions(connection, now, found):
-        found += fetch(connection, _claiming(among(connection, deliveries.c.id, more)), {"epoch": epoch})
-    found = sorted(found, key=lambda row: (row.not_before_at, row.priority, row.id))
-    return [delivery(row[:-1]) for row in found]
-
-
-def stranded(connection: sa.Connection, known: Collection[str], since: datetime) -> list[str]:
-    """The channels, none of the known ones, for which something has been waiting since before then."""
-    found = fetch(connection, _STRANDED, {"since": micros(since), "known": list(known)})
-    return sorted(row.channel for row in found)
+_NEXT = sa.select(sa.func.min(deliveries.c.not_before_at)).where(TO_COME)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from channels.wire.identity import reference_of
 from daemon.store import codec
 from daemon.store.codec import instant, maybe_instant, maybe_micros, micros
+from daemon.store.lanes import lane_of
 from daemon.store.tables import deliveries, obligations
 from daemon.store.values import Delivery, DeliveryState, StoredObligation
 from policies.model import History, Light, Notice, Obligation, ObligationState, Why
@@ -187,12 +188,14 @@ DELIVERY_FIELDS = (
     "not_before_at",
     "manner",
     "sent_as",
+    "lane",
 )
+_INSERTED_ONLY = frozenset({"priority", "lane"})  # order the claims, and are of no interest afterwards
 DELIVERY_COLUMNS = [
     deliveries.c[name]
     for name in (
         "id",
-        *(name for name in DELIVERY_FIELDS if name != "priority"),
+        *(name for name in DELIVERY_FIELDS if name not in _INSERTED_ONLY),
         "attempts",
         "reference",
         "error",
@@ -207,7 +210,8 @@ DELIVERY_COLUMNS = [
 
 GATHERED_FOR = timedelta(minutes=1)  # what may go into one message with others waits for what is decided beside it
 _GATHERED = GATHERED_FOR // timedelta(microseconds=1)  # to the end of the minute it falls in: all at one moment
-_COPY, _PERSONS = 1, 1_000_000_000
+COPY = 1  # the priority of a copy; what is larger may go together
+_PERSONS = 1_000_000_000
 
 
 def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: str, now: int) -> tuple[Any, ...]:
@@ -239,6 +243,7 @@ def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: s
         _first_moment(notice, now),
         codec.encode_manner(notice),
         reference_of(notice.key),
+        lane_of(notice).value,
     )
 
 
@@ -251,8 +256,8 @@ def _first_moment(notice: Notice, now: int) -> int:
 def _priority(notice: Notice) -> int:
     """Copies after the rest; what may go together last, person by person, so that one claim finds it side by side."""
     if notice.digest:
-        return _COPY + 1 + zlib.crc32(notice.person.encode("utf-8", "replace")) % _PERSONS
-    return _COPY if notice.copy else 0
+        return COPY + 1 + zlib.crc32(notice.person.encode("utf-8", "replace")) % _PERSONS
+    return COPY if notice.copy else 0
 
 
 def _first_state(notice: Notice) -> DeliveryState:

@@ -49,6 +49,8 @@ AWAITING_A_LOOK = sa.text("state IN ('open', 'paused') AND claimed_by IS NULL AN
 CLAIMED = sa.text("claimed_by IS NOT NULL")
 UNACCOUNTED = sa.text("state = 'open' AND next_check_at IS NULL AND idle_reason IS NULL")
 WAITING = sa.text("state IN ('pending', 'retrying', 'in_doubt')")
+# The same, as a claim does not say it: an index that cannot serve claims cannot be taken for them by mistake.
+TO_COME = sa.text("state IN ('pending', 'retrying', 'in_doubt') AND not_before_at > 0")
 SENT_AS = sa.text("sent_as <> ''")
 REFERRED = sa.text("reference <> ''")
 # What went out, or perhaps did: what a reply may be about, signed for (签收) before or not.
@@ -192,21 +194,10 @@ deliveries = sa.Table(
     sa.UniqueConstraint("notice_key"),
 )
 sa.Index(
-    "ix_deliveries_waiting",
+    "ix_deliveries_to_come",
     deliveries.c.not_before_at,
-    deliveries.c.priority,
-    deliveries.c.id,
-    sqlite_where=WAITING,
-    postgresql_where=WAITING,
-)
-sa.Index(
-    "ix_deliveries_waiting_of_channel",
-    deliveries.c.channel,
-    deliveries.c.not_before_at,
-    deliveries.c.priority,
-    deliveries.c.id,
-    sqlite_where=WAITING,
-    postgresql_where=WAITING,
+    sqlite_where=TO_COME,
+    postgresql_where=TO_COME,
 )
 sa.Index(
     "ix_deliveries_waiting_in_lane",
@@ -215,6 +206,7 @@ sa.Index(
     deliveries.c.not_before_at,
     deliveries.c.priority,
     deliveries.c.id,
+    deliveries.c.person,
     sqlite_where=WAITING,
     postgresql_where=WAITING,
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from daemon.store import pump, tick
+from daemon.store import claims, tick
 from daemon.store.codec import micros
 from daemon.store.values import Event, SetAside
 from policies.model import Directory, FirstHandler, History, Light, ObligationState, OfficeUnit, Official, Post
@@ -220,24 +220,23 @@ def test_events_of_a_sync_are_in_the_ledger(store: Store) -> None:
     ("statement", "index"),
     [
         (tick.CLAIM_DUE, "ix_obligations_due"),
-        (pump.CLAIM_ANY, "ix_deliveries_waiting"),
-        (pump.CLAIM_BY_CHANNEL, "ix_deliveries_waiting_of_channel"),
+        (claims.NEXT_IN_LANE, "ix_deliveries_waiting_in_lane"),
     ],
 )
-def test_claiming_costs_what_is_due(store: Store, statement: sa.Update, index: str, analysed: bool) -> None:
+def test_claiming_costs_what_is_due(store: Store, statement: sa.Executable, index: str, analysed: bool) -> None:
     """A claim finds its rows through the index made for it, in its order: never by reading or sorting the rest."""
     quiet = [case_change(f"q{i}", change(obligation(f"q{i}"), next_check_at=NOW + (i + 1) * DAY)) for i in range(500)]
     store.save_cases(quiet, NOW)
     outbox(store, *(f"n{i}" for i in range(500)))
     with store._database.writing() as connection:
-        by_channel = statement is pump.CLAIM_BY_CHANNEL
+        in_lane = statement is claims.NEXT_IN_LANE
         # PostgreSQL takes a table it has not looked at yet for empty, and any index with two conditions for the best.
-        if analysed or (by_channel and connection.dialect.name == "postgresql"):
+        if analysed or (in_lane and connection.dialect.name == "postgresql"):
             connection.exec_driver_sql("ANALYZE")
         ran: list[tuple[str, Any]] = []
         sa.event.listen(connection, "before_cursor_execute", lambda _c, _k, sql, values, *_: ran.append((sql, values)))
-        channels = {"channels": ["sms"]} if by_channel else {}
-        connection.execute(statement, {"now": micros(NOW), "limit": 10, "epoch": 1, **channels})
+        more = {"channel": "sms", "lane": 2, "window": 10} if in_lane else {"limit": 10, "epoch": 1}
+        connection.execute(statement, {"now": micros(NOW), **more})
         sql, values = ran[-1]
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # small tables tempt it

@@ -14,6 +14,7 @@ depends_on = None
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _KEY = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 _WAITING = sa.text("state IN ('pending', 'retrying', 'in_doubt')")
+_TO_COME = sa.text("state IN ('pending', 'retrying', 'in_doubt') AND not_before_at > 0")
 _SENT_AS = sa.text("sent_as <> ''")
 _REFERRED = sa.text("reference <> ''")
 _WENT_OUT = sa.text("state IN ('sending', 'in_doubt', 'accepted', 'delivered')")
@@ -23,7 +24,10 @@ def upgrade() -> None:
     """Add what is new; everything kept so far stays as it is."""
     for column in (_text("sent_as", ""), _number("lane"), _number("bucket"), _text("provider", "")):
         op.add_column("deliveries", column)
-    _index("waiting_in_lane", ["channel", "lane", "not_before_at", "priority", "id"], _WAITING)
+    for name in ("waiting", "waiting_of_channel"):
+        op.drop_index(f"ix_deliveries_{name}", "deliveries")
+    _index("to_come", ["not_before_at"], _TO_COME)
+    _index("waiting_in_lane", ["channel", "lane", "not_before_at", "priority", "id", "person"], _WAITING)
     _index("sent_as", ["sent_as"], _SENT_AS)
     _index("reference", ["channel", "reference"], _REFERRED)
     _index("went_out", ["person", "id"], _WENT_OUT)

@@ -1,0 +1,126 @@
+"""Claim what may go out now: lane by lane, in a flood person by person, and what belongs in one message with it.
+
+A claim costs what is due, not what waits for later: each lane of a channel is read through an index in its order.
+Only when one person fills much of what comes next are more rows looked at, a bounded number, to find the others'.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from daemon.store import digests
+from daemon.store.bulk import among, fetch
+from daemon.store.codec import micros
+from daemon.store.lanes import LANES
+from daemon.store.rows import COPY, DELIVERY_COLUMNS, delivery
+from daemon.store.tables import TO_COME, WAITING, deliveries
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from daemon.store.lanes import Lane
+    from daemon.store.values import Delivery
+
+WINDOW = 64  # rows looked at before it is known whether there is a flood, or as many as are claimed
+FLOODED = 4  # one person has more than this part of them
+LOOK_PAST = 20_000  # rows looked at to find what the others have behind a flood
+
+_D = deliveries.c
+_ORDER = (_D.not_before_at, _D.priority, _D.id)
+_DUE = (
+    WAITING,
+    _D.channel == sa.bindparam("channel"),
+    _D.lane == sa.bindparam("lane"),
+    _D.not_before_at <= sa.bindparam("now"),
+)
+NEXT_IN_LANE = sa.select(_D.id, _D.person, _D.priority).where(*_DUE).order_by(*_ORDER).limit(sa.bindparam("window"))
+
+
+def _in_turns() -> sa.Select[Any]:
+    """Everybody's first, everybody's second …; what may go into one message with others has no turns."""
+    near = sa.select(*_ORDER, _D.person).where(*_DUE).order_by(*_ORDER).limit(LOOK_PAST).subquery()
+    order, alone = (near.c.not_before_at, near.c.priority, near.c.id), near.c.priority <= COPY
+    turn = sa.func.row_number().over(partition_by=(near.c.person, alone), order_by=order)
+    return sa.select(near.c.id).order_by(sa.case((alone, turn), else_=1), *order).limit(sa.bindparam("room"))
+
+
+TURNS = _in_turns()
+_WAITED_FOR = sa.select(_D.channel).distinct().where(WAITING)
+_STRANDED = (
+    sa.select(_D.channel)
+    .distinct()
+    .where(
+        TO_COME,
+        _D.not_before_at <= sa.bindparam("since"),
+        _D.channel.not_in(sa.bindparam("known", expanding=True)),
+    )
+)
+
+
+def claim(
+    connection: sa.Connection,
+    epoch: int,
+    now: datetime,
+    limit: int,
+    channels: Collection[str] | None,
+    lanes: Sequence[Lane] = LANES,
+) -> list[Delivery]:
+    """Claim what may go out now, in order, and what may go into one message with it (over the limit if need be).
+
+    `channels` None: of every channel. The worker must have been fenced in this transaction.
+    """
+    if limit <= 0:
+        return []
+    if channels is None:
+        channels = sorted(row.channel for row in fetch(connection, _WAITED_FOR))
+    digests.one_at_a_time(connection, channels)
+    chosen: list[int] = []
+    for lane in lanes:
+        for channel in channels:
+            if len(chosen) < limit:
+                chosen += _next_in_lane(connection, channel, lane, now, limit - len(chosen))
+    found = _claimed(connection, epoch, chosen)
+    if more := digests.companions(connection, now, found):
+        found += _claimed(connection, epoch, more)
+    found = sorted(found, key=lambda row: (lanes.index(row.lane), row.not_before_at, row.priority, row.id))
+    return [delivery(row[:-2]) for row in found]
+
+
+def _next_in_lane(connection: sa.Connection, channel: str, lane: Lane, now: datetime, room: int) -> list[int]:
+    """The ids of what goes next; if one person has much of it, everybody in his turn."""
+    of = {"channel": channel, "lane": lane.value, "now": micros(now)}
+    near = fetch(connection, NEXT_IN_LANE, {**of, "window": max(room, WINDOW)})
+    if len(near) > room or len(near) == max(room, WINDOW):
+        alone = Counter(row.person for row in near if row.priority <= COPY)
+        if max(alone.values(), default=0) * FLOODED > len(near):
+            near = fetch(connection, TURNS, {**of, "room": room})
+    return [row.id for row in near[:room]]
+
+
+def _claimed(connection: sa.Connection, epoch: int, ids: Sequence[int]) -> list[Any]:
+    if not ids:
+        return []
+    still = sa.select(_D.id).where(among(connection, _D.id, ids), WAITING)
+    still = still.order_by(_D.id).with_for_update(skip_locked=True)
+    claiming = (
+        sa.update(deliveries)
+        .where(_D.id.in_(sa.select(still.cte("chosen").c.id)))
+        .values(
+            state="sending",
+            claimed_by=epoch,
+            attempts=_D.attempts + 1,
+            possible_duplicate=sa.or_(_D.possible_duplicate, _D.state == "in_doubt"),
+        )
+        .returning(*DELIVERY_COLUMNS, _D.priority, _D.lane)
+    )
+    return fetch(connection, claiming)
+
+
+def stranded(connection: sa.Connection, known: Collection[str], since: datetime) -> list[str]:
+    """The channels, none of the known ones, for which something has been waiting since before then."""
+    found = fetch(connection, _STRANDED, {"since": micros(since), "known": list(known)})
+    return sorted(row.channel for row in found)
