@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 from channels.base import ChannelType
 from channels.wire.approved import NamedTemplate, some_approved
 from channels.wire.cloud import CloudChannel, CloudSettings
+from channels.wire.cloud_calls import hear_aliyun
 
 
 class AliyunSettings(CloudSettings):
@@ -41,7 +42,7 @@ def open_aliyun(settings: AliyunSettings) -> AliyunChannel:
     """
     from channels.wire.aliyun_sms import AliyunSms  # noqa: PLC0415  # aiohttp takes a quarter of a second to load
 
-    return AliyunChannel(AliyunSms(settings), settings.concurrency, tells_delivery=True)
+    return AliyunChannel(AliyunSms(settings), settings, hear_aliyun, tells_delivery=True)
 
 
-CHANNEL = ChannelType("aliyun", AliyunSettings, open_aliyun, "sms", frozenset({"asked", "delivery"}))
+CHANNEL = ChannelType("aliyun", AliyunSettings, open_aliyun, "sms", frozenset({"asked", "delivery", "replies"}))

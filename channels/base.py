@@ -210,7 +210,11 @@ class CallRefused(Exception):
 
 @runtime_checkable
 class Listening(Protocol):
-    """What a channel offers beside `Channel` where the provider calls us with receipts or replies."""
+    """What a channel offers beside `Channel` where the provider calls us with receipts or replies.
+
+    Where calls are proved by a secret in the settings, these have a property `missing_proof`: the key that is missing
+    so that every call is refused, or "".
+    """
 
     def listen_at(self, url: str) -> None:
         """Where the provider reaches us: the channel's own public address. Said once, before anything is sent."""

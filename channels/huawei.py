@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 from channels.base import ChannelType
 from channels.wire.approved import OrderedTemplate, some_approved
 from channels.wire.cloud import CloudChannel, CloudSettings
+from channels.wire.cloud_calls import hear_huawei
 
 
 class HuaweiSettings(CloudSettings):
@@ -39,7 +40,7 @@ def open_huawei(settings: HuaweiSettings) -> HuaweiChannel:
     """
     from channels.wire.huawei_sms import HuaweiSms  # noqa: PLC0415  # aiohttp takes a quarter of a second to load
 
-    return HuaweiChannel(HuaweiSms(settings), settings.concurrency, tells_delivery=False)
+    return HuaweiChannel(HuaweiSms(settings), settings, hear_huawei, tells_delivery=False)
 
 
-CHANNEL = ChannelType("huawei", HuaweiSettings, open_huawei, "sms")
+CHANNEL = ChannelType("huawei", HuaweiSettings, open_huawei, "sms", frozenset({"delivery", "replies"}))

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 from channels.base import ChannelType
 from channels.wire.approved import OrderedTemplate, some_approved
 from channels.wire.cloud import CloudChannel, CloudSettings
+from channels.wire.cloud_calls import hear_mas
 
 
 class MasSettings(CloudSettings):
@@ -46,7 +47,7 @@ def open_mas(settings: MasSettings) -> MasChannel:
     """
     from channels.wire.mas_sms import MasSms  # noqa: PLC0415  # aiohttp takes a quarter of a second to load
 
-    return MasChannel(MasSms(settings), settings.concurrency, tells_delivery=False)
+    return MasChannel(MasSms(settings), settings, hear_mas, tells_delivery=False)
 
 
-CHANNEL = ChannelType("mas", MasSettings, open_mas, "sms")
+CHANNEL = ChannelType("mas", MasSettings, open_mas, "sms", frozenset({"delivery", "replies"}))

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 from channels.base import ChannelType
 from channels.wire.approved import OrderedTemplate, some_approved
 from channels.wire.cloud import CloudChannel, CloudSettings
+from channels.wire.cloud_calls import hear_tencent
 
 
 class TencentSettings(CloudSettings):
@@ -43,7 +44,7 @@ def open_tencent(settings: TencentSettings) -> TencentChannel:
     """
     from channels.wire.tencent_sms import TencentSms  # noqa: PLC0415  # aiohttp takes a quarter of a second to load
 
-    return TencentChannel(TencentSms(settings), settings.concurrency, tells_delivery=settings.session_in_reports)
+    return TencentChannel(TencentSms(settings), settings, hear_tencent, tells_delivery=settings.session_in_reports)
 
 
-CHANNEL = ChannelType("tencent", TencentSettings, open_tencent, "sms", frozenset({"asked", "delivery"}))
+CHANNEL = ChannelType("tencent", TencentSettings, open_tencent, "sms", frozenset({"asked", "delivery", "replies"}))

@@ -25,7 +25,9 @@ class TwilioSettings(BaseModel):
     auth_token: SecretStr
     api_key_sid: str | None = None
     signing_token: SecretStr | None = Field(
-        default=None, description="the account's auth token, which signs Twilio's calls, beside an API key"
+        default=None,
+        description="用 API key 时，Twilio 签回调用的账号令牌"
+        " / the account's auth token, which signs Twilio's calls, where auth_token is the secret of an API key",
     )
     from_number: str | None = Field(default=None, alias="from")
     messaging_service_sid: str | None = None
@@ -49,6 +51,11 @@ class TwilioSettings(BaseModel):
     def signed_with(self) -> SecretStr | None:
         """What Twilio's calls to us are signed with, if we know it."""
         return self.signing_token if self.signing_token is not None or self.api_key_sid else self.auth_token
+
+    @property
+    def missing_proof(self) -> str:
+        """The setting without which every call of Twilio is refused; empty if nothing is missing."""
+        return "" if self.signed_with is not None else "signing_token"
 
 
 class TwilioChannel:
@@ -100,4 +107,4 @@ def open_twilio(settings: TwilioSettings) -> TwilioChannel:
     return TwilioChannel(TwilioMessages(settings), TwilioCalls(settings.signed_with), settings.concurrency)
 
 
-CHANNEL = ChannelType("twilio", TwilioSettings, open_twilio, "sms", frozenset({"asked", "delivery"}))
+CHANNEL = ChannelType("twilio", TwilioSettings, open_twilio, "sms", frozenset({"asked", "delivery", "replies"}))

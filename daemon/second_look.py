@@ -12,6 +12,7 @@ from daemon.yamlfile import located, parse_yaml
 from policies.beforehand.lint import Setting, lint
 from policies.beforehand.trials import run_trials
 from policies.errors import Problem
+from policies.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from daemon.settings import Configuration
     from daemon.yamlfile import YamlFile
     from policies.model import Directory
-    from policies.text import Text
 
 
 def failed_trials(configuration: Configuration) -> tuple[Text, ...]:
@@ -35,7 +35,26 @@ def remarks(configuration: Configuration, today: date, people: Directory | None)
     columns = configuration.settings.source.cases.columns
     codes = {name: column.values for name, column in columns.items() if column.values}
     setting = Setting(configuration.calendars, configuration.settings.office.calendar, people, codes)
-    return _in_files(configuration, lint(configuration.policies, setting, today))
+    return (*_in_files(configuration, lint(configuration.policies, setting, today)), *_heard_by_nobody(configuration))
+
+
+def _heard_by_nobody(configuration: Configuration) -> tuple[Text, ...]:
+    """Channels whose providers could call us, did the settings not lack the secret they prove themselves with."""
+    if configuration.settings.console is None:
+        return ()
+    missing = {
+        name: str(getattr(settings, "missing_proof", "")) for name, settings in configuration.channel_settings.items()
+    }
+    return tuple(
+        Text(
+            f"channels.{name}：没有 {key}，服务商打来的回执和上行一律拒收（403）；"
+            "见 docs/channels.zh-CN.md“平台怎样找到我们”",
+            f"channels.{name}: without {key} every receipt and reply of the provider is refused (403);"
+            " see docs/channels.md, “How providers reach us”",
+        )
+        for name, key in missing.items()
+        if key
+    )
 
 
 def _in_files(configuration: Configuration, problems: Sequence[Problem]) -> tuple[Text, ...]:

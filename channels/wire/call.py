@@ -142,34 +142,35 @@ def news_of(records: Iterable[Record], read: Callable[[Record], Learnt | Said | 
     return News(tuple(learnt), tuple(said))
 
 
-def learnt_of(
-    outcome: Receipt | PermanentFailure, *, ours: object = "", theirs: object = "", at: datetime | None
-) -> Learnt:
+def learnt_of(outcome: Receipt | PermanentFailure, *, ours: str = "", theirs: str = "", at: datetime | None) -> Learnt:
     """What became of the message with one of these names.
 
     Raises:
         Unreadable: neither is a name as we or the provider give it.
     """
-    named = str(ours or "").lower()
-    known = named if _OURS.fullmatch(named) else ""
-    given = str(theirs) if isinstance(theirs, str | int) and not isinstance(theirs, bool) else ""
-    given = given if _THEIRS.fullmatch(given) else ""
+    known = ours.lower() if _OURS.fullmatch(ours.lower()) else ""
+    given = theirs if _THEIRS.fullmatch(theirs) else ""
     if not known and not given:
         raise Unreadable
     return Learnt(outcome, known, given, at)
 
 
-def arrived(code: str = "", *, theirs: object = "", read: bool = False) -> Receipt:
+def arrived(code: str = "", *, theirs: str = "", read: bool = False) -> Receipt:
     """It has arrived."""
-    return Receipt(str(theirs or ""), delivered=True, read=read, answer=safe_code(code) if code else "delivered")
+    return Receipt(
+        theirs if _THEIRS.fullmatch(theirs) else "",
+        delivered=True,
+        read=read,
+        answer=safe_code(code) if code else "delivered",
+    )
 
 
-def failed(code: object) -> PermanentFailure:
+def failed(code: str = "") -> PermanentFailure:
     """It will not arrive; the code is shown only if it gives nothing away."""
-    return PermanentFailure(safe_code(str(code)) if code not in {None, ""} else "undelivered")
+    return PermanentFailure(safe_code(code) if code else "undelivered")
 
 
-def said_by(sender: object, text: object, *, reference: object = "", at: datetime | None) -> Said:
+def said_by(sender: str, text: object, *, reference: str = "", at: datetime | None) -> Said:
     """What somebody wrote back. The number becomes E.164, one of eleven digits a Chinese one.
 
     Raises:
@@ -177,11 +178,10 @@ def said_by(sender: object, text: object, *, reference: object = "", at: datetim
     """
     if not isinstance(text, str):
         raise Unreadable
-    number = re.sub(r"[\s-]", "", str(sender or ""))
+    number = re.sub(r"[\s-]", "", sender)
     if not _NUMBER.fullmatch(number):
         raise Unreadable
-    given = str(reference) if isinstance(reference, str | int) and not isinstance(reference, bool) else ""
-    return Said(e164(number), clean(text), given if _THEIRS.fullmatch(given) else "", at=at)
+    return Said(e164(number), clean(text), reference if _THEIRS.fullmatch(reference) else "", at=at)
 
 
 def e164(number: str) -> str:
@@ -203,12 +203,12 @@ def clean(text: str) -> str:
     return _NOT_KEPT.sub("", whole).strip()
 
 
-def instant(text: object, zone: ZoneInfo = BEIJING) -> datetime | None:
+def instant(text: str, zone: ZoneInfo = BEIJING) -> datetime | None:
     """When a provider says that it was: ISO 8601, `20260928093000`, a Unix time; without a zone it is in `zone`.
 
     None for anything else: a receipt counts without its time too.
     """
-    written = str(text).strip() if isinstance(text, str | int) and not isinstance(text, bool) else ""
+    written = text.strip()
     try:
         if re.fullmatch(r"\d{14}", written):
             return datetime.strptime(written, "%Y%m%d%H%M%S").replace(tzinfo=zone).astimezone(UTC)

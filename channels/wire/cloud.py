@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from channels.wire.call import SHORTEST_TOKEN, require_token, with_query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from channels.base import Message, Outcome, Receipt
+    from channels.base import Answer, Call, Message, News, Outcome, Receipt
+    from channels.wire.cloud_calls import Hearing
     from channels.wire.cloud_sms import CloudSms
 
 
@@ -23,6 +26,17 @@ class CloudSettings(BaseModel):
     concurrency: int = Field(default=8, ge=1, le=256)
     rate: float | None = Field(default=None, gt=0, description="messages per second")
     ca_file: str | None = None
+    callback_token: SecretStr | None = Field(
+        default=None,
+        min_length=SHORTEST_TOKEN,
+        description="平台回调地址里带的密串；没有它，回执和上行一律拒收"
+        " / secret in the address the provider calls us at; without it no receipt and no reply is heard",
+    )
+
+    @property
+    def missing_proof(self) -> str:
+        """The setting without which every call of the provider is refused; empty if nothing is missing."""
+        return "" if self.callback_token is not None else "callback_token"
 
 
 class CloudChannel:
@@ -31,10 +45,12 @@ class CloudChannel:
     settings_type: ClassVar[type[BaseModel]]
     kind: ClassVar[str] = "sms"
 
-    def __init__(self, provider: CloudSms, at_once: int, *, tells_delivery: bool) -> None:
-        self.at_once = at_once  # what it sends at the same time
+    def __init__(self, provider: CloudSms, settings: CloudSettings, hearing: Hearing, *, tells_delivery: bool) -> None:
+        self.at_once = settings.concurrency  # what it sends at the same time
         self.tells_delivery = tells_delivery  # whether `lookup` can say that a message has arrived
         self._provider = provider
+        self._token = settings.callback_token
+        self._hearing = hearing
 
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send all, at most `concurrency` at once and `rate` a second; the outcome of each, in the same order."""
@@ -47,6 +63,20 @@ class CloudChannel:
             OutcomeUnknown: it did not answer, or what it says proves neither yes nor no.
         """
         return await self._provider.find(message)
+
+    def listen_at(self, url: str) -> None:
+        """Where the provider reaches us; one that is told with every message is told so, with the secret."""
+        if self._token is not None:
+            self._provider.listens_at = with_query(url, token=self._token.get_secret_value())
+
+    def hear(self, call: Call) -> tuple[News, Answer]:
+        """What became of messages, and what people wrote back.
+
+        Raises:
+            CallRefused: it lacks the secret of our address, or cannot be understood.
+        """
+        require_token(call, self._token)
+        return self._hearing(call)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -22,6 +22,7 @@ class CloudSms:
     """One account; a provider says how one message is sent and, where it can be asked, how one is found."""
 
     def __init__(self, settings: CloudSettings) -> None:
+        self.listens_at = ""  # where the provider reaches us, with our secret; empty: not at all
         self._sending = Sending(settings.concurrency, settings.rate)
         self._exchange = HttpExchange(
             connections=settings.concurrency,
@@ -60,31 +61,7 @@ def fields_of(answer: Answer) -> dict[str, Any]:
     return cast("dict[str, Any]", tree) if isinstance(tree, dict) else {}
 
 
-def inner(tree: object, *steps: str | int) -> Any:  # noqa: ANN401  # whatever the provider put there
-    """What stands at this place of an answer; None where the answer has another shape."""
-    for step in steps:
-        if isinstance(tree, dict) and isinstance(step, str):
-            tree = cast("dict[str, object]", tree).get(step)
-        elif isinstance(tree, list) and isinstance(step, int) and step < len(cast("list[object]", tree)):
-            tree = cast("list[object]", tree)[step]
-        else:
-            return None
-    return tree
-
-
-def objects(tree: object) -> list[dict[str, Any]]:
-    """The objects of a list, nothing else; empty if it is no list."""
-    if not isinstance(tree, list):
-        return []
-    return [cast("dict[str, Any]", one) for one in cast("list[object]", tree) if isinstance(one, dict)]
-
-
 def host_of(base_url: str) -> str:
     """The Host header of a request there, as signatures have it: the port only if it is not the usual one."""
     base = URL(base_url)
     return str(base.host) if base.is_default_port() else base.authority
-
-
-def word(value: object) -> str:
-    """A value of an answer as text; empty for nothing."""
-    return "" if value is None else str(value)

@@ -10,10 +10,11 @@ from channels.base import OutcomeUnknown, PermanentFailure, SendError, Temporary
 from channels.wire.exchange import HttpExchange
 from channels.wire.status import failure_of_status
 from channels.wire.token import AccessToken, Granted
+from channels.wire.tree import text_at
 from channels.wire.verdict import Meanings, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from channels.wire.connection import ConnectionSettings
     from channels.wire.exchange import Answer
@@ -135,12 +136,6 @@ def json_body(tree: object) -> bytes:
         return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
         raise PermanentFailure("bad_text", "half a character (lone surrogate)") from None
-
-
-def text_at(said: Mapping[str, Any], name: str) -> str:
-    """A text or a number of an answer as text; empty if it is neither."""
-    value = said.get(name)
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _number(value: object) -> int | None:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from channels.base import CANNOT_ASK, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
-from channels.wire.coded import JSON, Codes, TokenCalls, exchange_of, json_body, text_at
+from channels.wire.coded import JSON, Codes, TokenCalls, exchange_of, json_body
 from channels.wire.exchange import Sending
 from channels.wire.person import shortened, user_id
+from channels.wire.tree import text_at
 from channels.wire.verdict import Meanings
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from channels.base import OutcomeUnknown, Receipt
-from channels.wire.coded import JSON, Codes, TokenCalls, exchange_of, json_body, text_at
+from channels.wire.coded import JSON, Codes, TokenCalls, exchange_of, json_body
 from channels.wire.exchange import Sending
 from channels.wire.identity import reference_of
 from channels.wire.person import shortened, user_id
+from channels.wire.tree import text_at
 from channels.wire.verdict import Meanings
 
 if TYPE_CHECKING:

@@ -16,10 +16,11 @@ from urllib.parse import urlencode
 
 from channels.base import Receipt
 from channels.wire.approved import template_for
-from channels.wire.cloud_sms import CloudSms, fields_of, inner, word
+from channels.wire.cloud_sms import CloudSms, fields_of
 from channels.wire.gateway import system_now
 from channels.wire.identity import reference_of
 from channels.wire.sms import sms_parts, written_number
+from channels.wire.tree import inner, word
 from channels.wire.verdict import Meanings, refusal
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ class HuaweiSms(CloudSms):
             "templateParas": json.dumps(variables, ensure_ascii=False) if variables else "",
             "extend": reference_of(message.key),
         }
-        if settings.status_callback is not None:
-            fields["statusCallback"] = settings.status_callback
+        if told_at := settings.status_callback or self.listens_at:
+            fields["statusCallback"] = told_at
         if settings.signature is not None:
             fields["signature"] = settings.signature
         address = settings.base_url.rstrip("/") + PATH

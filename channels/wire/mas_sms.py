@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from channels.base import Receipt
 from channels.wire.approved import bare_text, require_whole_characters, template_for
-from channels.wire.cloud_sms import CloudSms, fields_of, word
+from channels.wire.cloud_sms import CloudSms, fields_of
 from channels.wire.sms import sms_parts, written_number
+from channels.wire.tree import word
 from channels.wire.verdict import Meanings, refusal
 
 if TYPE_CHECKING:

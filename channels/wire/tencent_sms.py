@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from channels.base import OutcomeUnknown, Receipt, SendError
 from channels.wire.approved import template_for
-from channels.wire.cloud_sms import CloudSms, fields_of, host_of, inner, objects, word
+from channels.wire.cloud_sms import CloudSms, fields_of, host_of
 from channels.wire.gateway import system_now
 from channels.wire.identity import reference_of
 from channels.wire.sms import sms_parts, written_number
+from channels.wire.tree import inner, objects, word
 from channels.wire.verdict import Meanings, refusal
 
 if TYPE_CHECKING:

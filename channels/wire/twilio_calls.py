@@ -60,10 +60,10 @@ class TwilioCalls:
 
 
 def _told(form: dict[str, str], ours: str) -> Learnt | Said | None:
-    sid = form.get("MessageSid") or form.get("SmsSid")
+    sid = form.get("MessageSid") or form.get("SmsSid", "")
     status = form.get("MessageStatus") or form.get("SmsStatus")
     if "Body" in form and status in {None, "received", "receiving"}:
-        return said_by(form.get("From"), form["Body"] or form.get("OptOutType", ""), reference=sid, at=None)
+        return said_by(form.get("From", ""), form["Body"] or form.get("OptOutType", ""), reference=sid, at=None)
     if status is None:
         raise Unreadable
     if status in ARRIVED:

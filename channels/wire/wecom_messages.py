@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from channels.base import PermanentFailure, Receipt
-from channels.wire.coded import JSON, Codes, TokenCalls, exchange_of, json_body, text_at
+from channels.wire.coded import JSON, Codes, TokenCalls, exchange_of, json_body
 from channels.wire.exchange import Sending
 from channels.wire.person import Allowance, shortened, user_id
+from channels.wire.tree import text_at
 from channels.wire.verdict import Meanings
 
 if TYPE_CHECKING:

@@ -122,3 +122,24 @@ def test_another_owner_of_our_package_names_is_reported() -> None:
     assert "daemon 也被 python-daemon 占用" in found[0]
     assert "channels 也被 channels 占用" in found[1]
     assert foreign_owners({"daemon": ["duban"]}) == []
+
+
+@pytest.mark.parametrize(
+    ("token", "remarked"), [("", True), ("\n    callback_token: not-a-real-callback-token", False)]
+)
+def test_a_channel_that_could_hear_and_cannot_is_remarked_on(tmp_path: Path, token: str, remarked: bool) -> None:
+    """With a console and no callback_token every call of a cloud would be refused: that is said beforehand."""
+    bad_config.assemble(bad_config.CORPUS / "good", tmp_path / "office")
+    main_file = tmp_path / "office" / "duban.yaml"
+    cloud = "  cloud:\n    type: tencent\n    secret_id: k\n    secret_key: s\n    app_id: '1'\n    sign_name: 某局\n"
+    cloud += f"    templates: {{'*': {{id: '1', state: approved}}}}{token}\n"
+    text = main_file.read_text("utf-8").replace("channels:\n", f"channels:\n{cloud}")
+    main_file.write_text(
+        f"{text}\nconsole:\n  public_url: https://duban.example.com\n  secret: not-a-real-secret\n", "utf-8"
+    )
+    told = json.loads(check(main_file, "--json").stdout)
+    said = [one for one in told["remarks"] if "channels.cloud" in one["zh"]]
+    assert len(said) == remarked
+    if remarked:
+        assert "没有 callback_token" in said[0]["zh"]
+        assert "without callback_token" in said[0]["en"]

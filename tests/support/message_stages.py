@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from channels.aliyun import AliyunChannel, AliyunSettings
 from channels.wire.aliyun_sms import AliyunSms
+from channels.wire.cloud_calls import hear_aliyun
 from support.channel_stages import AT, WORKPLACE_STAGES, Stage, opened
 from support.cloud_sms_servers import (
     KEY_ID,
@@ -159,7 +160,7 @@ async def aliyun_stage(_folder: Path) -> AsyncIterator[Stage]:
             {**keys, "templates": {"*": template}, "base_url": server.url, "timeout": 1}
         )
         # records are kept for thirty days: asked on the day the messages of this contract were decided
-        channel = AliyunChannel(AliyunSms(settings, now=lambda: AT), 8, tells_delivery=True)
+        channel = AliyunChannel(AliyunSms(settings, now=lambda: AT), settings, hear_aliyun, tells_delivery=True)
         answers: dict[str, Any] = {"temporary": aliyun_error("isv.BUSINESS_LIMIT_CONTROL"), "unknown": "drop"}
         answers |= {"permanent": aliyun_error("isv.MOBILE_NUMBER_ILLEGAL"), "hang": "hang"}
         yield Stage(
