@@ -25,7 +25,7 @@ from policies.evaluate import after_failure, after_transfer, evaluate
 from policies.ladders.quiet import hold_until, is_hour_class
 from policies.ladders.recipients import RESTRICTED
 from policies.ladders.rungs import UNACKNOWLEDGED, step_of
-from policies.model import Why
+from policies.model import Light, Why
 from policies.people.seats import PERSONAL
 
 if TYPE_CHECKING:
@@ -271,6 +271,27 @@ class Engine:
         step = None if rule is None else step_of(notice.step, rule[2])
         asked = step is not None and step.acknowledge is not None and not notice.step.endswith(f".{UNACKNOWLEDGED}")
         return asked or notice.role in PERSONAL or notice.role == RESTRICTED
+
+    def is_urgent(self, one: Delivery) -> bool:
+        """Whether it is red or counted in hours: refused last, and by what is kept in reserve for it."""
+        return one.notice.facts.get("light") == Light.RED.value or self._is_hour_class(one)
+
+    def may_merge(self, one: Delivery) -> bool:
+        """Whether it may share a message with others when a budget is short, even if its policy has no digest."""
+        notice = one.notice
+        return bool(
+            notice.case_key
+            and not self.is_urgent(one)
+            and notice.role != RESTRICTED
+            and not notice.release
+            and notice.why is not Why.RELEASE
+            and not notice.may_wake
+            and not one.possible_duplicate
+        )
+
+    def _is_hour_class(self, one: Delivery) -> bool:
+        rule = self.rules.limit(one.notice.policy, one.notice.limit, one.policy_version)
+        return rule is not None and is_hour_class(rule[1])
 
     def _passed_on(
         self, one: Delivery, cases: Mapping[str, StoredCase], known: Sequence[StoredObligation], now: datetime

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from channels.base import OutcomeUnknown, PermanentFailure, Receipt, TemporaryFailure
 from channels.wire.identity import reference_of
-from daemon.retry import next_attempt_at
+from daemon.budget import Rule
+from daemon.retry import last_moment, next_attempt_at
 from daemon.store.digests import DIGEST_KEY
 from daemon.store.values import Delivery, DeliveryResult, DeliveryState
 
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from channels.base import Outcome
+    from daemon.budget import Verdict
 
 ASK_AGAIN = timedelta(seconds=30)  # a delivery in doubt is looked into after this long
 LONGEST_WORD = 200  # characters kept of what a provider calls a message or an error
 REST = timedelta(minutes=1)  # a channel that cannot send anything (wrong password) is left alone this long
+OVER_BUDGET = "over_budget"  # the error of what a budget has no room for, with the rule
 FULL = 200  # notices one digest holds at most; what is over goes into another
 
 
@@ -120,6 +123,35 @@ def results_of(letter: Letter, outcome: Outcome, now: datetime) -> list[Delivery
         replace(shared, delivery=replace(one, reference=letter.digest), digest=letter.digest)
         for one in letter.deliveries
     ]
+
+
+def mergeable(delivery: Delivery) -> Delivery:
+    """The same, allowed to share a message with others: a budget is short."""
+    return replace(delivery, notice=replace(delivery.notice, digest=True))
+
+
+def over_budget(letter: Letter, verdict: Verdict, now: datetime, *, urgent: bool) -> list[DeliveryResult]:
+    """What becomes of the notices of a message the budget has no room for.
+
+    Each waits for room if there is some before its next step takes over; then it may go with later ones. What is urgent
+    waits for nothing, and the same text once more is better said over another channel.
+    """
+    error = f"{OVER_BUDGET}:{verdict.rule or ''}"
+    elsewhere = verdict.rule is Rule.SAME_TEXT and any(one.notice.instead for one in letter.deliveries)
+    frees_at = None if urgent or elsewhere else verdict.frees_at
+    return [_without_room(one, frees_at, error, now) for one in letter.deliveries]
+
+
+def _without_room(one: Delivery, frees_at: datetime | None, error: str, now: datetime) -> DeliveryResult:
+    waits = frees_at is not None and frees_at < last_moment(one.created_at, one.notice.expires_at)
+    return DeliveryResult(
+        one,
+        DeliveryState.RETRYING if waits else DeliveryState.FAILED,
+        now,
+        error=error,
+        not_before_at=frees_at if waits else None,
+        possible_duplicate=one.possible_duplicate,
+    )
 
 
 def contented(result: DeliveryResult) -> DeliveryResult:

@@ -94,6 +94,16 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("channel_broke", Text("通道程序出错，可能已发出", "the channel broke, perhaps sent")),
     ("no_address", Text("没有登记号码或邮箱", "no address on record")),
     ("render:", Text("消息模板写不出来", "the template does not render")),
+    ("over_budget:per_person", Text("本通道24小时内给此人的条数已满", "as many as he may get here in 24 hours")),
+    (
+        "over_budget:same_text",
+        Text("24小时内同一内容发给此人的次数已满", "the same text as often as it may go in 24 hours"),
+    ),
+    (
+        "over_budget:different_texts",
+        Text("24小时内给此人的不同内容已满", "as many different texts as may go in 24 hours"),
+    ),
+    ("over_budget:total", Text("本通道24小时的总条数已满", "as many parts as the channel may send in 24 hours")),
     ("gate", Text("数据库暂时读不了", "a database is away")),
     ("bad_number", Text("号码写法不对", "not a number")),
     ("bad_address", Text("邮箱或账号写法不对", "not a mail address or user id")),
@@ -132,6 +142,10 @@ ERRORS: tuple[tuple[str, Text], ...] = (
 )
 SAYS_ALL = frozenset(
     {
+        "over_budget:per_person",
+        "over_budget:same_text",
+        "over_budget:different_texts",
+        "over_budget:total",
         "done",
         "paused",
         "withdrawn",

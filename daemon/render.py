@@ -122,6 +122,7 @@ STEP_TITLES = {
     "restricted": Text("限制知悉提示", "restricted notice"),
     "release_wanted": Text("待核发", "release wanted"),
 }
+DUPLICATE_MARK = Text("〔可能重复〕", "[possible duplicate]")
 COLOURS = {"green": "#2e7d32", "blue": "#1565c0", "yellow": "#b28704", "orange": "#d9680b", "red": "#c62828"}
 OWN_COLOURS = {"绿": "green", "蓝": "blue", "黄": "yellow", "橙": "orange", "红": "red"}  # 蓝灯 is shown in blue
 LIGHT_TITLES = {
@@ -173,6 +174,14 @@ def sms_parts(text: str) -> int:
     """How many parts a Chinese text message is sent and charged as: 70 units in one, 67 in each of several."""
     units = sms_units(text)
     return 1 if units <= SINGLE_UNITS else -(-units // PART_UNITS)
+
+
+def unmarked(message: Message) -> tuple[str, str]:
+    """Subject and text as they were without the mark of a possible duplicate."""
+    subject, text = message.subject, message.text
+    for mark in (DUPLICATE_MARK.zh, DUPLICATE_MARK.en):
+        subject, text = subject.replace(mark, ""), text.replace(mark, "")
+    return subject.strip(), text.strip()
 
 
 def refuse_private(text: str, *case_keys: str) -> None:
@@ -520,7 +529,7 @@ class Renderer:
         light = str(context["light"] or "green")
         mark = provisional_mark(language) if context["provisional"] else ""
         copy_mark = _either(language, "〔抄送〕", "[copy] ") if notice.copy else ""
-        duplicate_mark = _either(language, "〔可能重复〕", "[possible duplicate]") if possible_duplicate else ""
+        duplicate_mark = DUPLICATE_MARK.say(language) if possible_duplicate else ""
         as_of_note = self._as_of(as_of)
         context.update(
             office=self._office,

@@ -30,8 +30,12 @@ def next_attempt_at(
     moment the next step of the ladder takes over; without one it is given up after three days.
     """
     at = now + max(wait_before(attempt, key), timedelta(seconds=retry_after or 0))
-    last = expires_at if expires_at is not None and expires_at > created_at else created_at + GIVE_UP_AFTER
-    return at if at < last else None
+    return at if at < last_moment(created_at, expires_at) else None
+
+
+def last_moment(created_at: datetime, expires_at: datetime | None) -> datetime:
+    """When a message that was not sent by then is given up."""
+    return expires_at if expires_at is not None and expires_at > created_at else created_at + GIVE_UP_AFTER
 
 
 def _fraction(key: str, attempt: int) -> float:

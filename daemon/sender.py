@@ -9,19 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from channels.base import CANNOT_ASK, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
+from channels.wire.identity import reference_of
 from daemon import telemetry
+from daemon.budget import Fate, Wish, words_of
 from daemon.engine import DOUBTED
 from daemon.entries import POSTPONE
 from daemon.errors import DaemonError
-from daemon.letters import REST, Letter, as_of, contented, letters_of, result_of, results_of
+from daemon.letters import (
+    REST,
+    Letter,
+    as_of,
+    contented,
+    letters_of,
+    mergeable,
+    over_budget,
+    result_of,
+    results_of,
+)
+from daemon.medium import Medium
 from daemon.offers import NO_OFFER
-from daemon.render import RenderError
+from daemon.render import RenderError, sms_parts, unmarked
 from daemon.store.lanes import lanes_from
 from daemon.store.values import DeliveryResult, DeliveryState
 from policies.model import Why
@@ -50,11 +63,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
-    """One configured channel, opened: its name in the YAML, the kind of address it needs, itself."""
+    """One configured channel, opened: its name in the YAML, the kind of address it needs, itself, what it lets by."""
 
     name: str
     kind: str
     channel: Channel
+    medium: Medium = field(default_factory=Medium)
 
     @property
     def at_once(self) -> int:
@@ -274,6 +288,26 @@ class Sender:
             raise
 
     async def _attempted(self, way: WayOut, claimed: Sequence[Delivery]) -> list[DeliveryResult]:
+        ready, results = await self._prepared(way, claimed)
+        await self._bind_digests([letter for letter, _ in ready])
+        answered, to_send = await self._ask(way, ready)
+        results.extend(answered)
+        outcomes = await self._send(way, [message for _, message in to_send]) if to_send else []
+        await self._give_back_unspent(way, to_send, outcomes)
+        done_at = self._clock.now()
+        for (letter, _), outcome in zip(to_send, outcomes, strict=True):
+            results.extend(results_of(letter, outcome, done_at))
+        if not way.tells_delivery:
+            results = [contented(result) for result in results]
+        return [await self._after(result) for result in results]
+
+    async def _prepared(
+        self, way: WayOut, claimed: Sequence[Delivery], *, merged: bool = False
+    ) -> tuple[list[tuple[Letter, Message]], list[DeliveryResult]]:
+        """The messages that are to leave, and what became of the deliveries that are in none.
+
+        `merged`: they were brought together because a budget is short, and are not brought together again.
+        """
         now = self._clock.now()
         try:
             refused = await self._in_thread(lambda: self.engine.gate(claimed, now))
@@ -281,26 +315,83 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - a database is away or at odds with us: nothing was sent
             problem = error.message.zh if isinstance(error, DaemonError) else type(error).__name__
             log.warning(telemetry.POSTPONED, channel=way.name, problem=problem)
-            return [result_of(one, TemporaryFailure("gate"), now) for one in claimed]
+            return [], [result_of(one, TemporaryFailure("gate"), now) for one in claimed]
         results = [_not_true(one, refused[one.notice.key], now) for one in claimed if one.notice.key in refused]
         true = [one for one in claimed if one.notice.key not in refused]
         results += [_waiting(one, quiet[one.notice.key], now) for one in true if one.notice.key in quiet]
         true = [one for one in true if one.notice.key not in quiet]
         ready: list[tuple[Letter, Message]] = []
-        for letter in letters_of(true, self._at_least):
+        for letter in letters_of(true, _two if merged else self._at_least):
             written, unwritten = self._write(way, letter, now)
             ready.extend(written)
             results.extend(unwritten)
-        await self._bind_digests([letter for letter, _ in ready])
-        answered, to_send = await self._ask(way, ready)
-        results.extend(answered)
-        outcomes = await self._send(way, [message for _, message in to_send]) if to_send else []
-        done_at = self._clock.now()
-        for (letter, _), outcome in zip(to_send, outcomes, strict=True):
-            results.extend(results_of(letter, outcome, done_at))
-        if not way.tells_delivery:
-            results = [contented(result) for result in results]
-        return [await self._after(result) for result in results]
+        ready, others = await self._within_budget(way, ready, now, merged=merged)
+        return ready, results + others
+
+    # --- budgets ---------------------------------------------------------------------------------------
+
+    async def _within_budget(
+        self, way: WayOut, ready: list[tuple[Letter, Message]], now: datetime, *, merged: bool
+    ) -> tuple[list[tuple[Letter, Message]], list[DeliveryResult]]:
+        """What the channel's budget lets through, written down as spent; the rest is merged, put off or refused."""
+        budget = way.medium.budget
+        if budget is None or not ready:
+            return ready, []
+        wishes = [self._wish(way, letter, message, merged=merged) for letter, message in ready]
+        verdicts = await self._in_thread(
+            lambda: self.engine.store.spend(self.engine.epoch, way.name, budget, wishes, now)
+        )
+        going: list[tuple[Letter, Message]] = []
+        results: list[DeliveryResult] = []
+        to_merge: list[Delivery] = []
+        for one, wish, verdict in zip(ready, wishes, verdicts, strict=True):
+            if verdict.fate is Fate.GO:
+                going.append(one)
+            elif verdict.fate is Fate.MERGE:
+                to_merge.extend(one[0].deliveries)
+            else:
+                log.warning(telemetry.OVER_BUDGET, channel=way.name, rule=verdict.rule, notices=len(one[0].deliveries))
+                results.extend(over_budget(one[0], verdict, now, urgent=wish.urgent))
+        if to_merge:
+            more, others = await self._merged(way, to_merge, now)
+            going += more
+            results += others
+        return going, results
+
+    async def _merged(
+        self, way: WayOut, deliveries: Sequence[Delivery], now: datetime
+    ) -> tuple[list[tuple[Letter, Message]], list[DeliveryResult]]:
+        """The same people's notices, and whatever else is due to leave for them, in as few messages as may be."""
+        people = {one.notice.person for one in deliveries}
+        more = await self._in_thread(
+            lambda: self.engine.store.claim_waiting_for(self.engine.epoch, way.name, people, now)
+        )
+        together = [mergeable(one) if self.engine.may_merge(one) else one for one in (*deliveries, *more)]
+        return await self._prepared(way, together, merged=True)
+
+    def _wish(self, way: WayOut, letter: Letter, message: Message, *, merged: bool) -> Wish:
+        first = letter.deliveries[0]
+        subject, text = unmarked(message)
+        return Wish(
+            reference_of(message.key),
+            first.notice.person,
+            words_of(subject, text),
+            sms_parts(message.text) if way.kind == "sms" else 1,
+            urgent=any(map(self.engine.is_urgent, letter.deliveries)),
+            may_merge=not merged and not letter.digest and self.engine.may_merge(first),
+        )
+
+    async def _give_back_unspent(
+        self, way: WayOut, sent: Sequence[tuple[Letter, Message]], outcomes: Sequence[Outcome]
+    ) -> None:
+        """What the provider certainly did not take does not count; what perhaps went out before does."""
+        refused = [
+            reference_of(message.key)
+            for (letter, message), outcome in zip(sent, outcomes, strict=True)
+            if isinstance(outcome, TemporaryFailure | PermanentFailure) and not letter.possible_duplicate
+        ]
+        if refused and way.medium.budget is not None:
+            await self._in_thread(lambda: self.engine.store.give_back_spent(way.name, refused))
 
     def _at_least(self, one: Delivery) -> int:
         """How many notices to one person make a digest, by the policy this one was decided by."""
@@ -435,6 +526,10 @@ class Sender:
             again = result.at + POSTPONE
             return dataclasses.replace(result, state=DeliveryState.RETRYING, not_before_at=again)
         return result
+
+
+def _two(_one: Delivery) -> int:
+    return 2
 
 
 def _not_true(one: Delivery, why: str, now: datetime) -> DeliveryResult:

@@ -53,6 +53,7 @@ POSTPONED = "tick.postponed"  # evaluating one obligation threw; the rest went o
 NOT_RENDERED = "delivery.not_rendered"
 SETTLED = "delivery.settled"  # after a pump that was cut off: what it held is recorded or in doubt
 CHANNEL_BROKE = "channel.broke"  # a channel raised what it must not; what it had is in doubt
+OVER_BUDGET = "delivery.over_budget"  # no room for it now: put off, or it goes another way
 UNDELIVERED = "delivery.undelivered"  # failed for good; the notice falls upward
 NOT_COLLECTED = "channel.not_collected"  # it could not be asked what came back; it is asked again
 COLLECTED_AGAIN = "channel.collected_again"

@@ -488,7 +488,7 @@ async def _open_channels(configuration: Configuration, stack: AsyncExitStack) ->
             zh, en = f"通道 {name} 无法打开：{error.code}。", f"channel {name} cannot be opened: {error.code}."
             raise SettingsError(Text(zh, en)) from error
         stack.push_async_callback(channel.close)
-        ways[name] = WayOut(name, configuration.kinds[name], channel)
+        ways[name] = WayOut(name, configuration.kinds[name], channel, configuration.media[name])
         if isinstance(channel, Listening) and (console := configuration.settings.console) is not None:
             channel.listen_at(f"{console.public_url}/in/{quote(name, safe='')}")
     return ways

@@ -25,6 +25,7 @@ from daemon.store import (
     reports,
     responsibility,
     schema,
+    spending,
     sync,
     tick,
     versions,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from daemon.budget import Verdict, Wish
+    from daemon.medium import Budget
     from daemon.store.acknowledgements import Sent
     from daemon.store.lanes import Lane
     from daemon.store.reports import Report
@@ -371,6 +374,28 @@ class Store:
         """Put failed, cancelled or in-doubt deliveries back to `retrying`, by notice key; returns how many."""
         with self._database.writing() as connection:
             return pump.retry(connection, keys, now)
+
+    def spend(self, epoch: int, channel: str, budget: Budget, wishes: Sequence[Wish], now: datetime) -> list[Verdict]:
+        """What the channel's budget says to each of these messages; what may leave is written down first. Fenced."""
+        with self._database.writing() as connection:
+            workers.fence(connection, epoch)
+            return spending.spend(connection, channel, budget, wishes, now)
+
+    def give_back_spent(self, channel: str, sent_as: Collection[str]) -> int:
+        """These messages were certainly not taken: they do not count against the budget. Returns how many did."""
+        with self._database.writing() as connection:
+            return spending.give_back(connection, channel, sent_as)
+
+    def spent(self, now: datetime) -> Mapping[str, tuple[int, int, int]]:
+        """Channel with a budget -> (messages, parts, most messages to one person) of the rolling day."""
+        with self._database.reading() as connection:
+            return spending.spent_since(connection, now)
+
+    def claim_waiting_for(self, epoch: int, channel: str, people: Collection[str], now: datetime) -> list[Delivery]:
+        """Claim what else may go out now to these people over that channel, to be merged. Fenced."""
+        with self._database.writing() as connection:
+            workers.fence(connection, epoch)
+            return claims.waiting_for(connection, epoch, channel, people, now)
 
     def bind_digest(self, epoch: int, keys_by_id: Mapping[int, str]) -> set[int]:
         """Write down which message each of these deliveries is about to leave in; returns those still held. Fenced."""

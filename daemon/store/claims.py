@@ -120,6 +120,19 @@ def _claimed(connection: sa.Connection, epoch: int, ids: Sequence[int]) -> list[
     return fetch(connection, claiming)
 
 
+def waiting_for(
+    connection: sa.Connection, epoch: int, channel: str, people: Collection[str], now: datetime
+) -> list[Delivery]:
+    """Claim what else may go out now to these people over that channel: they are to get fewer messages.
+
+    What is in doubt is left alone. The worker must have been fenced in this transaction.
+    """
+    digests.one_at_a_time(connection, [channel])
+    found = _claimed(connection, epoch, digests.waiting_for(connection, channel, people, now))
+    found = sorted(found, key=lambda row: (row.lane, row.not_before_at, row.priority, row.id))
+    return [delivery(row[:-2]) for row in found]
+
+
 def stranded(connection: sa.Connection, known: Collection[str], since: datetime) -> list[str]:
     """The channels, none of the known ones, for which something has been waiting since before then."""
     found = fetch(connection, _STRANDED, {"since": micros(since), "known": list(known)})

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from channels.wire.identity import reference_of
 from daemon.store.bulk import among, fetch, is_postgresql, locked_rows, update_rows
-from daemon.store.codec import micros
-from daemon.store.lanes import MAY_BE_TOGETHER
-from daemon.store.rows import COPY
+from daemon.store.codec import decode, encode, micros
+from daemon.store.lanes import MAY_BE_TOGETHER, Lane
+from daemon.store.rows import COPY, beside
 from daemon.store.tables import REFERRED, WAITING, deliveries
 
 if TYPE_CHECKING:
@@ -62,18 +62,43 @@ def companions(connection: sa.Connection, now: datetime, found: Sequence[Any]) -
     return sorted(ids)
 
 
+def waiting_for(connection: sa.Connection, channel: str, people: Collection[str], now: datetime) -> list[int]:
+    """The ids of what may go out now to these people over that channel, locked; what is in doubt is left alone."""
+    d = deliveries.c
+    certain = sa.not_(sa.or_(d.possible_duplicate, d.state == "in_doubt"))
+    query = sa.select(d.id).where(
+        WAITING,
+        d.channel == channel,
+        d.not_before_at <= micros(now),
+        among(connection, d.person, list(people)),
+        certain,
+    )
+    query = query.order_by(d.not_before_at, d.priority, d.id).limit(MOST)
+    return sorted(row.id for row in fetch(connection, query.with_for_update(skip_locked=True)))
+
+
 def bind(connection: sa.Connection, epoch: int, keys: Mapping[int, str]) -> set[int]:
     """Write the key of the message it leaves in to each delivery this worker still holds; returns which those are.
 
-    That is the key of a digest, or its own notice key where it goes alone after it was in one.
+    That is the key of a digest, or its own notice key where it goes alone after it was in one. What was merged though
+    its policy has no digest may be together with others from now on: in doubt, one claim brings them all along.
     """
     if not keys:
         return set()
-    rows = locked_rows(connection, deliveries, ("id", "state", "claimed_by", "reference"), "id", list(keys))
-    held = {row.id: row.reference for row in rows if row.state == "sending" and row.claimed_by == epoch}
-    written = [(_bound(keys[one], held[one]), reference_of(keys[one]), one) for one in sorted(held)]
+    rows = locked_rows(connection, deliveries, _READ, "id", list(keys))
+    held = {row.id: row for row in rows if row.state == "sending" and row.claimed_by == epoch}
+    written = [(_bound(keys[one], row.reference), reference_of(keys[one]), one) for one, row in sorted(held.items())]
     update_rows(connection, deliveries, ("reference", "sent_as", "id"), written)
+    merged = [
+        (_together(row.manner), beside(row.person), _lane_together(row.lane), one)
+        for one, row in sorted(held.items())
+        if keys[one].startswith(DIGEST_KEY) and row.priority <= COPY
+    ]
+    update_rows(connection, deliveries, ("manner", "priority", "lane", "id"), merged)
     return set(held)
+
+
+_READ = ("id", "state", "claimed_by", "reference", "manner", "person", "priority", "lane")
 
 
 def _bound(key: str, reference: str) -> str:
@@ -81,3 +106,12 @@ def _bound(key: str, reference: str) -> str:
     if key.startswith(DIGEST_KEY):
         return key
     return "" if reference.startswith(DIGEST_KEY) else reference
+
+
+def _together(manner: str) -> str:
+    said: dict[str, Any] = decode(manner) if manner else {}
+    return encode({**said, "digest": True})
+
+
+def _lane_together(lane: int) -> int:
+    return lane if lane in MAY_BE_TOGETHER else Lane.LATER.value

@@ -256,8 +256,13 @@ def _first_moment(notice: Notice, now: int) -> int:
 def _priority(notice: Notice) -> int:
     """Copies after the rest; what may go together last, person by person, so that one claim finds it side by side."""
     if notice.digest:
-        return COPY + 1 + zlib.crc32(notice.person.encode("utf-8", "replace")) % _PERSONS
+        return beside(notice.person)
     return COPY if notice.copy else 0
+
+
+def beside(person: str) -> int:
+    """The priority of what may go together for one person."""
+    return COPY + 1 + zlib.crc32(person.encode("utf-8", "replace")) % _PERSONS
 
 
 def _first_state(notice: Notice) -> DeliveryState:
