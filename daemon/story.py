@@ -30,6 +30,7 @@ HELD = frozenset(
         "not_wanted",
         "skipped",
         "quiet",
+        "gathered",
         "release",
         "recused",
         "delegated",

@@ -422,10 +422,14 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True)
 class DigestRule:
-    """Messages of these lights to one person at one moment become one (汇总), from `at_least` of them on."""
+    """Messages of these lights to one person at one moment become one (汇总), from `at_least` of them on.
+
+    With `at` they wait for the next of these hours on a working day (汇总时段).
+    """
 
     lights: tuple[str, ...] = ("green", "yellow")
     at_least: int = 2
+    at: tuple[time, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -622,6 +626,7 @@ class Why(StrEnum):
     RECUSED = "recused"  # must not hear of the case (回避): the next one up gets it
     RELEASE = "release"  # goes above the leader: waits for a human's release
     QUIET = "quiet"  # waits for the end of the quiet hours
+    GATHERED = "gathered"  # waits for the hour at which messages to one person leave as one
     SHIRKING = "shirking"  # handed back more often than allowed (推诿)
     REVIEW = "review"  # a parked case comes back
     HANDED_OVER = "handed_over"  # the holder's clock ended because another holds the case now
@@ -646,9 +651,10 @@ class Notice:
     `key` is unique for ever: case / limit / instance / deadline version / step / repeat / person / channel.
     `say` picks the template; `facts` are the values it may use (no personal data of petitioners).
     `expires_at` is when the next step of the ladder takes over: no retry runs past it. `hold_until` is the end of the
-    quiet hours it waits for; `may_wake` the basis on which it did not wait. `digest`: it may be put into one message
-    with others for that person. `instead` are the channels to try next, one after the other, if this one fails or
-    brings no receipt within `wait`. `release`: it waits for a human's release. `dark`: it is never sent.
+    quiet hours, or the hour of the digest, it waits for; `may_wake` the basis on which it did not wait. `digest`: it
+    may be put into one message with others for that person. `instead` are the channels to try next, one after the
+    other, if this one fails or brings no receipt within `wait`. `release`: it waits for a human's release. `dark`: it
+    is never sent.
     """
 
     key: str

@@ -127,7 +127,8 @@ def _manner(names: Names, delivery: Delivery, now: datetime) -> Iterator[str]:
         return
     if notice.hold_until is not None and state in {"pending", "held"} and not delivery.attempts:
         until = names.instant(notice.hold_until)
-        yield speak(f"{until} 以后发（免打扰）", f"held until {until} (quiet hours)")
+        why = speak("待汇总", "for the digest") if notice.digest else speak("免打扰", "quiet hours")
+        yield speak(f"{until} 以后发（{why}）", f"held until {until} ({why})")
     if notice.may_wake:
         yield speak(f"不受免打扰限制：{notice.may_wake}", f"passes quiet hours: {notice.may_wake}")
     for at, zh, en in (

@@ -208,8 +208,9 @@ DELIVERY_COLUMNS = [
 ]
 
 
-GATHERED_FOR = timedelta(minutes=1)  # what may go into one message with others waits for what is decided beside it
-_GATHERED = GATHERED_FOR // timedelta(microseconds=1)  # to the end of the minute it falls in: all at one moment
+GATHERED_FOR = timedelta(minutes=2)  # what may go into one message with others waits for what is decided beside it,
+_GATHERED = GATHERED_FOR // timedelta(microseconds=1)  # counted from the full minute before: all at one moment
+_MINUTE = timedelta(minutes=1) // timedelta(microseconds=1)
 COPY = 1  # the priority of a copy; what is larger may go together
 _PERSONS = 1_000_000_000
 
@@ -248,9 +249,8 @@ def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: s
 
 
 def _first_moment(notice: Notice, now: int) -> int:
-    if notice.hold_until is not None:
-        return max(now, micros(notice.hold_until))
-    return -(-(now + _GATHERED) // _GATHERED) * _GATHERED if notice.digest else now
+    first = now if notice.hold_until is None else max(now, micros(notice.hold_until))
+    return first // _MINUTE * _MINUTE + _GATHERED if notice.digest else first
 
 
 def _priority(notice: Notice) -> int:

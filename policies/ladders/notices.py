@@ -35,7 +35,8 @@ LETTER_FACTS = frozenset({"issue", "handbacks", "handbacks_allowed", "awaits_nam
 class Letter:
     """What is said, apart from to whom: which step, which text, with which facts, and how long it may wait.
 
-    `more` are facts beside those of every notice.
+    `slot_at` is the hour at which it leaves together with others, if it may. `more` are facts beside those of every
+    notice.
     """
 
     step: str
@@ -48,6 +49,7 @@ class Letter:
     hold_until: datetime | None = None
     may_wake: str = ""
     digest: bool = False
+    slot_at: datetime | None = None
     more: Mapping[str, Scalar] = field(default_factory=dict[str, "Scalar"])
 
 
@@ -130,6 +132,7 @@ def notice(
 ) -> Notice:
     """One message. A notice about a restricted case says nothing beside the facts handed in, and the policy's text."""
     one, closed = setting.obligation, to.role == RESTRICTED
+    gathered = letter.digest and not to.release and not closed
     return Notice(
         key=_key(one, letter, to.person, channel),
         case_key=one.case_key,
@@ -149,9 +152,9 @@ def notice(
         missed=() if closed else letter.missed,
         expires_at=letter.expires_at,
         copy=to.copy,
-        hold_until=letter.hold_until,
+        hold_until=letter.slot_at if gathered and letter.slot_at is not None else letter.hold_until,
         may_wake=letter.may_wake,
-        digest=letter.digest and not to.release and not closed,
+        digest=gathered,
         instead=instead,
         wait=wait,
         release=to.release,

@@ -35,7 +35,7 @@ def hold_until(quiet: QuietHours, due_at: datetime | None, calendar: Calendar, n
     `due_at` None: no limit is running (the case is parked).
     """
     local = now.astimezone(calendar.zone)
-    if not _is_quiet(quiet, local.time()):
+    if not is_quiet(quiet, local.time()):
         return None
     day = local.date() if local.time() < quiet.end else local.date() + _ONE_DAY
     first = calendar.instant(day, quiet.end)
@@ -46,7 +46,8 @@ def hold_until(quiet: QuietHours, due_at: datetime | None, calendar: Calendar, n
     return first if due_at is not None and due_at < morning else morning
 
 
-def _is_quiet(quiet: QuietHours, clock: time) -> bool:
+def is_quiet(quiet: QuietHours, clock: time) -> bool:
+    """Whether that hour of the clock is a quiet one."""
     if quiet.start <= quiet.end:
         return quiet.start <= clock < quiet.end
     return clock >= quiet.start or clock < quiet.end

@@ -174,6 +174,13 @@ def held(step: str, until: datetime, calendar: Calendar, at: datetime) -> Reason
     return Reason(Why.QUIET, text, step, at)
 
 
+def gathered(step: str, until: datetime, calendar: Calendar, at: datetime) -> Reason:
+    """It waits for the hour at which messages to one person leave as one."""
+    said = instant_of(until, calendar)
+    text = Text(f"不急，并入 {said} 的汇总。", f"It may wait: it goes into the digest of {said}.")
+    return Reason(Why.GATHERED, text, step, at)
+
+
 def woke(step: str, basis: str, at: datetime) -> Reason:
     """It passes the quiet hours, on a basis."""
     text = Text(f"免打扰时段照发，依据：{basis}。", f"Sent in the quiet hours, on the basis: {basis}.")

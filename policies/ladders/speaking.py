@@ -9,6 +9,7 @@ from policies.ladders import sentences
 from policies.ladders.notices import Letter, courtesy, expires_at, facts_of, may_be_gathered, name_of, notices_to
 from policies.ladders.recipients import Recipient, recipient, recipients_of
 from policies.ladders.rungs import RELEASE
+from policies.ladders.slots import slot_for
 from policies.ladders.via import channels_of, reachable
 from policies.model import ObligationState, Why
 from policies.people.seats import ADMINISTRATOR, role_title
@@ -82,7 +83,9 @@ def _say(rung: Rung, speech: _Speech, told: set[str] | None) -> tuple[list[Notic
         if person.release:
             waiting.append(person)
             reasons.append(sentences.waits_for_release(rung.id, person.role, person.person, rung.at))
-    if notices:
+    if letter.slot_at is not None and any(one.hold_until == letter.slot_at for one in notices):
+        reasons.append(sentences.gathered(rung.id, letter.slot_at, setting.calendar, setting.now))
+    elif notices:
         reasons += quiet_reasons(rung.id, wait, setting)
     if waiting:
         asked, more = ask_for_release(waiting, letter, channels, speech.facts, setting)
@@ -93,6 +96,8 @@ def _say(rung: Rung, speech: _Speech, told: set[str] | None) -> tuple[list[Notic
 
 def _letter(rung: Rung, speech: _Speech, wait: Courtesy) -> Letter:
     setting, step = speech.setting, rung.step
+    gathered = may_be_gathered(setting, step.may_wake)
+    waits = gathered and step.acknowledge is None  # signing for it is counted in hours
     return Letter(
         rung.id,
         rung.repeat,
@@ -103,7 +108,8 @@ def _letter(rung: Rung, speech: _Speech, wait: Courtesy) -> Letter:
         expires_at(speech.later, wait),
         wait.hold_until,
         wait.may_wake,
-        may_be_gathered(setting, step.may_wake),
+        gathered,
+        slot_for(rung.at, wait.hold_until, speech.later, setting) if waits else None,
         {"issue": None if rung.unacknowledged else step.issue},
     )
 
@@ -149,6 +155,7 @@ def ask_for_release(
         missed=(),
         may_wake="",
         digest=False,
+        slot_at=None,
         more={
             "awaits_name": "、".join(name_of(one.person, setting.directory) or one.person for one in people),
             "awaits_title": "、".join(dict.fromkeys(role_title(one.role).zh for one in people)),

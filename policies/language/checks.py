@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from policies.complaints import shown
+from policies.complaints import Mistake, shown
 from policies.duration import DurationError, Moment, parse_moment
 from policies.errors import Problem
+from policies.ladders.quiet import is_quiet
+from policies.language.lengths import time_of_day
 from policies.language.parts import CHAIN
 from policies.language.steps import step_ids
 from policies.language.words import ANCHORS, PERSONAL_ROLES, ROLES, Names, items, meant_or_known
+from policies.model import QuietHours
 from policies.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import time
 
     from policies.errors import KeyPath
     from policies.language.words import KnownNames
@@ -62,6 +66,7 @@ def across_parts(tree: object, known: KnownNames) -> Iterator[Problem]:
     yield from _set_ends_that_come_again(tree)
     yield from _milestones_nobody_maps(tree, known)
     yield from _place_nobody_maps(tree, known)
+    yield from _digests_in_quiet_hours(tree)
 
 
 def policies_named_twice(trees: Mapping[str, object]) -> Iterator[Problem]:
@@ -90,6 +95,19 @@ def _set_ends_that_come_again(tree: object) -> Iterator[Problem]:
         zh = "每案各自指定的期限（within: {set_by: …}）只有一次，不能再按周期重来，应去掉 recur 或写长度"
         en = "an end set for each case (within: {set_by: …}) comes once only: leave out recur, or write a length"
         yield Problem(("limits", name, "recur"), Text(zh, en))
+
+
+def _digests_in_quiet_hours(tree: object) -> Iterator[Problem]:
+    """An hour of the digest at which nothing may go out."""
+    start, end = _clock(_at(tree, "quiet_hours", "from")), _clock(_at(tree, "quiet_hours", "to"))
+    if start is None or end is None:
+        return
+    for index, written in enumerate(_list(_at(tree, "digest", "at"))):
+        hour = _clock(written)
+        if hour is not None and is_quiet(QuietHours(start, end), hour):
+            zh = f"{hour:%H:%M} 在免打扰时间 {start:%H:%M} 至 {end:%H:%M} 里，那时不发消息；应写在免打扰以外"
+            en = f"{hour:%H:%M} lies in the quiet hours {start:%H:%M} to {end:%H:%M}; write an hour outside them"
+            yield Problem(("digest", "at", index), Text(zh, en))
 
 
 # --- names used twice -----------------------------------------------------------------------------------------
@@ -254,6 +272,13 @@ def _list(node: object) -> list[object]:
 
 def _text(node: object) -> str:
     return node if isinstance(node, str) else ""
+
+
+def _clock(written: object) -> time | None:
+    try:
+        return time_of_day(written)
+    except Mistake:
+        return None
 
 
 def _moment(written: object) -> Moment | None:

@@ -144,7 +144,8 @@ EverySentence = Annotated[
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-3])[:：]([0-5][0-9])")
 
 
-def _time_of_day(value: object) -> time:
+def time_of_day(value: object) -> time:
+    """`22:00` as a time of the office's clock; raises Mistake."""
     found = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         expected = Text("钟点 00:00 到 23:59，如 22:00", "a time of day 00:00 to 23:59, e.g. 22:00")
@@ -222,7 +223,7 @@ MomentText = Annotated[
 ]
 TimeOfDay = Annotated[
     time,
-    PlainValidator(_time_of_day),
+    PlainValidator(time_of_day),
     WithJsonSchema(
         {
             "type": "string",

@@ -42,6 +42,7 @@ from policies.model import (
 )
 from policies.text import Text
 
+MOST_SLOTS = 6
 CHAIN = ("first_handler", "section_head", "deputy_leader", "principal")
 
 
@@ -116,10 +117,16 @@ class DigestPart(Part):
         default=["green", "yellow"], description="哪些灯的消息可以汇总 / of which lights"
     )
     at_least: int = Field(default=2, ge=2, le=1000, description="几条起汇总 / from so many on")
+    at: Annotated[list[TimeOfDay], Field(min_length=1, max_length=MOST_SLOTS)] | None = Field(
+        default=None,
+        description="每个工作日几点汇总，不急的等到那时；不写则不等 / the hours of a working day they wait for",
+        examples=[["08:30", "14:00"]],
+    )
 
     def value(self) -> DigestRule:
         """The rule of the model."""
-        return DigestRule(tuple(light for light in LIGHTS if light in self.lights), self.at_least)
+        lights = tuple(light for light in LIGHTS if light in self.lights)
+        return DigestRule(lights, self.at_least, tuple(sorted({*(self.at or ())})))
 
 
 class RolePart(Part):

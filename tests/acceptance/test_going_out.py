@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.store.values import DeliveryState
-from support.running_office import CASE, running_office
+from support.running_office import CASE, at, running_office
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,11 +37,36 @@ async def test_reminders_of_one_morning_are_one_message(tmp_path: Path, store_ur
             one for one in await world.live_until("2026-09-28 10:00") if one.to in {HANDLER, "handler0@example.com"}
         ]
         assert sorted((one.channel, "4件" in one.text) for one in told) == [("email", True), ("sms", True)]
-        assert {one.clock for one in told} == {"2026-09-28 09:01"}
+        assert {one.clock for one in told} == {"2026-09-28 09:02"}
         urged = [
             one for one in await world.live_until("2026-10-09 10:00") if "催办" in one.text and one.channel == "sms"
         ]
         assert len([one for one in urged if one.to == "+8613800002000"]) == 4
+
+
+async def test_half_a_day_of_new_cases_is_one_message(tmp_path: Path, store_url: str) -> None:
+    """Cases that come in all morning wait for two o'clock, and are one text and one mail; the count is in the text."""
+    words = ("via: [sms, email]", "via: [sms, email]\ndigest: {lights: [green], at: ['08:30', '14:00']}")
+    async with running_office(tmp_path, store_url, cases=31, prepare=policy(words)) as world:
+        morning = await world.live_until("2026-09-16 11:00")
+        assert morning == []
+        for number in (40, 50):
+            world.office.execute(
+                "INSERT INTO cases SELECT ?, unit, handler, kind, '2026-09-16 11:30:00', '2026-09-16 11:30:00',"
+                " NULL, NULL, NULL, NULL, '2026-09-16 11:30:00' FROM cases WHERE no = ?",
+                f"XF{number:08d}",
+                CASE,
+            )
+        world.clock.move_to(at("2026-09-16 11:31"))
+        told = [
+            one for one in await world.live_until("2026-09-16 15:00") if one.to in {HANDLER, "handler0@example.com"}
+        ]
+        assert sorted((one.clock, one.channel, "6件" in one.text) for one in told) == [
+            ("2026-09-16 14:02", "email", True),
+            ("2026-09-16 14:02", "sms", True),
+        ]
+        mail = next(one.text for one in told if one.channel == "email")
+        assert all(f"XF{number:08d}" in mail for number in (0, 10, 20, 30, 40, 50))
 
 
 async def test_a_text_without_a_receipt_is_followed_by_a_mail(tmp_path: Path, store_url: str) -> None:

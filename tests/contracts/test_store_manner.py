@@ -290,13 +290,14 @@ def keys(claimed: list[Delivery]) -> list[str]:
     return sorted(one.notice.key for one in claimed)
 
 
-def test_what_may_go_together_waits_a_minute_for_company(store: Store) -> None:
-    """Not claimed before the minute is full, so that what is decided beside it is there; what is held does not wait."""
+def test_what_may_go_together_waits_a_moment_for_company(store: Store) -> None:
+    """Not claimed before, so that what is decided beside it is there: at the moment it was decided for or held to."""
     morning = NOW + timedelta(hours=9)
     epoch = fill(store, notice("a", digest=True), notice("b", digest=True, hold_until=morning))
     assert store.claim_deliveries(epoch, NOW + GATHERED_FOR - timedelta(microseconds=1), 5) == []
     assert keys(store.claim_deliveries(epoch, NOW + GATHERED_FOR, 5)) == ["a"]
-    assert keys(store.claim_deliveries(epoch, morning, 5)) == ["b"]
+    assert store.claim_deliveries(epoch, morning, 5) == []
+    assert keys(store.claim_deliveries(epoch, morning + GATHERED_FOR, 5)) == ["b"]
 
 
 def test_a_claim_brings_together_what_goes_to_one_person_over_one_channel(store: Store) -> None:
