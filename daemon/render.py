@@ -343,6 +343,11 @@ class Renderer:
             say=DIGEST,
         )
 
+    def words(self, notice: Notice, decided_at: datetime) -> Mapping[str, Any]:
+        """The words its templates may use, for a page that shows what was sent; without a name."""
+        nobody = Official(notice.person, "")
+        return self._context(notice, nobody, decided_at, possible_duplicate=False, as_of=None)
+
     def _written(self, words: _Words, kind: str, context: Mapping[str, Any], *case_keys: str) -> tuple[str, str, str]:
         """Subject, text and HTML; no identity number and no mobile number in a text message or a subject."""
         text = self._fill(words.text, context)

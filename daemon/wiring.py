@@ -46,7 +46,7 @@ from policies.moving import shift
 from policies.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from channels.base import News
@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     from daemon.clock import Clock
     from daemon.policy_release import Trials
     from daemon.settings import Configuration
-    from daemon.store.values import Audit
+    from daemon.store.acknowledgements import Sent
+    from daemon.store.values import Acknowledged, Audit
 
 log = telemetry.logger(__name__)
 
@@ -270,6 +271,26 @@ class Node:
     async def hear(self, channel: str, news: News) -> int:
         """Write down what came back over a channel; when this returns it is safe. Raises StoreUnavailable."""
         return await self._receiving.hear(channel, self.configuration.kinds.get(channel, ""), news)
+
+    # --- what the acknowledgement page asks ------------------------------------------------------------
+
+    @property
+    def renderer(self) -> Renderer:
+        """The templates in force."""
+        return self._renderer
+
+    def now(self) -> datetime:
+        """The present instant."""
+        return self.clock.now()
+
+    async def message_of(self, delivery: int) -> list[Sent]:
+        """Everything that leaves in one message with that delivery. Raises StoreUnavailable."""
+        return await self._in_thread(lambda: self.store.message_of(delivery))
+
+    async def sign(self, deliveries: Collection[int]) -> Mapping[int, Acknowledged]:
+        """Take down that these were acknowledged by link, now; the answers. Raises StoreUnavailable."""
+        now = self.clock.now()
+        return await self._in_thread(lambda: self.store.acknowledge_deliveries(deliveries, now, "link", now))
 
     async def heartbeat(self) -> None:
         """Say that this worker is alive. Raises Fenced."""

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Make sure the database servers the tests start for themselves are on this machine, and SpamAssassin (8 MB, with Perl's
-# Mail::DKIM), by which the tests judge our mails. Idempotent; quick when they are.
+# Make sure the database servers the tests start for themselves are on this machine, SpamAssassin (8 MB, with Perl's
+# Mail::DKIM), by which the tests judge our mails, and Chromium with a Chinese font, which opens our pages. Idempotent;
+# quick when they are.
 # Nothing is started: the tests run their own temporary servers. As root, or with sudo that asks no password,
 # what is missing is installed with apt; otherwise the package is named and the script fails.
 set -eu
@@ -23,6 +24,10 @@ if [ -z "${DUBAN_TEST_POSTGRESQL:-}" ] && ! have postgres; then
 fi
 if [ -z "${DUBAN_TEST_WITHOUT_SPAMASSASSIN:-}" ] && ! { have spamassassin && perl -MMail::DKIM -e 1 2>/dev/null; }; then
   missing="$missing spamassassin libmail-dkim-perl"
+fi
+have chromium || missing="$missing chromium"
+if ! ls /usr/share/fonts/opentype/noto/Noto*CJK* >/dev/null 2>&1; then
+  missing="$missing fonts-noto-cjk"
 fi
 [ -n "$missing" ] || exit 0
 

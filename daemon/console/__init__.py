@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from daemon.console.acknowledge import AcknowledgePage
 from daemon.console.app import app
 from daemon.console.calls import Calls
 from daemon.console.health import health_route
 from daemon.console.server import ConsoleServer
+from daemon.links import Links
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,5 +24,6 @@ def open_console(node: Node, settings: ConsoleSettings, health: Callable[[], Hea
     """The server with all its pages, not yet started."""
     prefix = urlsplit(settings.public_url).path
     calls = Calls(node, settings.public_url, prefix)
-    routes = [health_route(health, calls.counts), *calls.routes()]
+    pages = AcknowledgePage(node, Links(settings))
+    routes = [health_route(health, calls.counts), *calls.routes(), *pages.routes()]
     return ConsoleServer(app(routes, prefix), settings.listen)

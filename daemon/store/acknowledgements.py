@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from daemon.store import ledger
 from daemon.store.bulk import among, fetch, update_rows
-from daemon.store.codec import micros
+from daemon.store.codec import instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, delivery
 from daemon.store.tables import WENT_OUT, deliveries, obligations
 from daemon.store.values import Acknowledged, Delivery, Event
@@ -26,11 +26,11 @@ _RUNNING = ("open", "paused")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One delivery that went out, what its message is called to the provider, and whether its case still runs."""
+    """A delivery, whether anything of its case still runs, and when its own limit ends now, if that runs."""
 
     delivery: Delivery
-    sent_as: str
     running: bool
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +55,37 @@ def message_of(connection: sa.Connection, identity: int) -> list[Sent]:
     if not found:
         return []
     (sent_as,) = found[0]
-    alike = d.sent_as == sent_as if sent_as else d.id == identity
-    return _sent(connection, sa.select(*DELIVERY_COLUMNS, d.sent_as).where(alike).order_by(d.id))
+    return message_called(connection, sent_as) if sent_as else _sent(connection, d.id == identity)
 
 
 def message_called(connection: sa.Connection, sent_as: str) -> list[Sent]:
     """Everything that left in the message of that name, by number."""
-    d = deliveries.c
-    if not sent_as:
-        return []
-    return _sent(connection, sa.select(*DELIVERY_COLUMNS, d.sent_as).where(d.sent_as == sent_as).order_by(d.id))
+    return _sent(connection, deliveries.c.sent_as == sent_as) if sent_as else []
 
 
 def sent_to(connection: sa.Connection, official: str, since: datetime, limit: int) -> list[Sent]:
     """What went out to that official since then, or perhaps did, the latest first, at most so many."""
     d = deliveries.c
-    query = sa.select(*DELIVERY_COLUMNS, d.sent_as).where(WENT_OUT, d.person == official, d.created_at >= micros(since))
-    return _sent(connection, query.order_by(d.id.desc()).limit(limit))
+    his = sa.and_(WENT_OUT, d.person == official, d.created_at >= micros(since))
+    return _sent(connection, his, limit)
 
 
-def _sent(connection: sa.Connection, query: sa.Select[Any]) -> list[Sent]:
-    found = [(delivery(row[:-1]), str(row[-1])) for row in fetch(connection, query)]
-    o = obligations.c
-    keys = {one.notice.case_key for one, _ in found}
-    runs = sa.select(o.case_key).distinct().where(among(connection, o.case_key, keys), o.state.in_(_RUNNING))
-    running = {row.case_key for row in fetch(connection, runs)} if keys else set[str]()
-    return [Sent(one, sent_as, one.notice.case_key in running) for one, sent_as in found]
+def _sent(connection: sa.Connection, which: sa.ColumnElement[bool], latest: int = 0) -> list[Sent]:
+    d, o = deliveries.c, obligations.c
+    query = sa.select(*DELIVERY_COLUMNS).where(which)
+    query = query.order_by(d.id.desc()).limit(latest) if latest else query.order_by(d.id)
+    found = [delivery(row) for row in fetch(connection, query)]
+    keys = {one.notice.case_key for one in found if one.notice.case_key}
+    if not keys:
+        return [Sent(one, running=False) for one in found]
+    columns = (o.id, o.case_key, o.legal_due_at, o.platform_due_at)
+    open_ones = sa.select(*columns).where(among(connection, o.case_key, keys), o.state.in_(_RUNNING))
+    due: dict[int | None, datetime] = {}
+    running: set[str] = set()
+    for row in fetch(connection, open_ones):
+        running.add(row.case_key)
+        due[row.id] = instant(min(at for at in (row.legal_due_at, row.platform_due_at) if at is not None))
+    return [Sent(one, one.notice.case_key in running, due.get(one.obligation_id)) for one in found]
 
 
 def acknowledge(
