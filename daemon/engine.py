@@ -325,7 +325,10 @@ class Engine:
         key: it is called before the failure is recorded, so that a crash between the two loses nothing.
         """
         notice = failed.notice
-        if any(_same_message(other, failed) for other in self.store.deliveries(case_key=notice.case_key, limit=MANY)):
+        known = self.store.deliveries(case_key=notice.case_key, limit=MANY)
+        if any(other.id == failed.id and other.delivered_at is not None for other in known):
+            return 0  # a receipt was here first: it did arrive, whatever the provider answered
+        if any(_same_message(other, failed) for other in known):
             event = Event(notice.case_key, "other_channel", now, {"notice": notice.key, "limit": notice.limit})
             self.store.append([event])
             return 0

@@ -19,10 +19,11 @@ from daemon import telemetry
 from daemon.errors import DaemonError
 from daemon.replies import understood
 from daemon.source.people import sms_address
-from daemon.store.values import Came, ReceiptTold, Reply
+from daemon.store.arrivals import comes_to
+from daemon.store.values import Came, DeliveryState, ReceiptTold, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
     from datetime import datetime
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from daemon.clock import Clock
     from daemon.engine import Engine
     from daemon.sender import WayOut
+    from daemon.store.values import Delivery, Incoming
     from policies.model import Directory
 
 log = telemetry.logger(__name__)
@@ -39,6 +41,8 @@ T = TypeVar("T")
 BATCH = 200  # rows of the inbox taken over in one go
 FIRST_WAIT = timedelta(seconds=5)  # before what matches nothing yet is tried again; doubled every time
 LONGEST_WAIT = timedelta(hours=1)
+KEPT_FOR = timedelta(days=3)  # how long it is tried; providers tell of a message within that time
+TIDY_EVERY = timedelta(hours=1)
 UNHEARD_FOR = timedelta(hours=1)  # a mailbox that cannot be read for so long is told to the administrators
 
 
@@ -130,6 +134,8 @@ class Receiving:
         self.answering = answering
         self.deaf: dict[str, Deaf] = {}  # by channel, while it cannot be asked
         self._addresses: Addresses | None = None
+        self.dropped = 0  # what matched nothing for three days
+        self._tidied_at: datetime | None = None
         self._unwritten: dict[str, News] = {}  # told by a channel, not yet in the store: it must not be asked again
 
     # --- hearing -----------------------------------------------------------------------------------------
@@ -204,5 +210,97 @@ class Receiving:
         """The channels somebody has to see to, and why: they refuse to tell what came back, or were away for long."""
         return {name: one.code for name, one in self.deaf.items() if one.for_good or now - one.since >= UNHEARD_FOR}
 
+    # --- taking over -------------------------------------------------------------------------------------
+
+    async def take_in(self) -> int:
+        """Take over what was heard, until nothing more can be now; returns how much was done with."""
+        total = 0
+        while taken := await self._in_thread(self._take_in):
+            total += taken
+        await self._in_thread(self._tidy)
+        return total
+
+    def _take_in(self) -> int:
+        """One batch; returns how much was done with. What cannot be taken over yet waits longer every time."""
+        now = self._clock.now()
+        found = [] if self.engine.intake.overtaken else self.engine.store.inbox_due(now, BATCH)
+        done = self._take_receipts([one for one in found if isinstance(one.told, ReceiptTold)], now)
+        for one in found:
+            if isinstance(one.told, Reply) and self._take_reply(one, one.told, now):
+                done += 1
+        return done
+
+    def _take_receipts(self, found: Sequence[Incoming], now: datetime) -> int:
+        if not found:
+            return 0
+        store = self.engine.store
+        meant = store.meant([one.told for one in found if isinstance(one.told, ReceiptTold)])
+        known = [(one, mine) for one, mine in zip(found, meant, strict=True) if mine]
+        lost = [one for one, mine in zip(found, meant, strict=True) if not mine]
+        passed_on = {one.id for one in self._failing(known) if self._is_passed_on(one, now)}
+        taken = store.take_receipts(known, passed_on, now)
+        waiting = [one for one in found if one.id in set(taken.waiting)]
+        return len(taken.done) + self._put_off([*waiting, *lost], now, telemetry.RECEIPT_UNKNOWN)
+
+    def _failing(self, known: Sequence[tuple[Incoming, Sequence[Delivery]]]) -> list[Delivery]:
+        """The deliveries a receipt says have failed, each once."""
+        found = {
+            one.id: one
+            for incoming, mine in known
+            for one in mine
+            if isinstance(incoming.told, ReceiptTold) and comes_to(one, incoming.told).state is DeliveryState.FAILED
+        }
+        return list(found.values())
+
+    def _is_passed_on(self, one: Delivery, now: datetime) -> bool:
+        """Whether the next channel, or the next person up, has been told; only then is the failure written down."""
+        log.warning(telemetry.UNDELIVERED, notice=one.notice.key, channel=one.notice.channel)
+        if not one.notice.case_key:
+            return True
+        try:
+            self.engine.fall_upward(one, now)
+        except DaemonError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one poisonous row must not stop the others; it is tried again
+            problem = f"{type(error).__name__}: {error}"
+            log.error(telemetry.POSTPONED, case=one.notice.case_key, problem=problem)  # noqa: TRY400 - no traceback in the log
+            return False
+        return True
+
+    def _take_reply(self, one: Incoming, reply: Reply, now: datetime) -> bool:
+        try:
+            taken = self.answering.take(reply, now)
+        except DaemonError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            log.error(telemetry.REPLY_NOT_TAKEN, channel=reply.channel, problem=type(error).__name__)  # noqa: TRY400 - as above
+            taken = False
+        if not taken:
+            return bool(self._put_off([one], now, telemetry.REPLY_NOT_TAKEN))
+        self.engine.store.inbox_done([one.id])
+        return True
+
+    def _put_off(self, found: Sequence[Incoming], now: datetime, word: str) -> int:
+        """Let these wait, twice as long every time; those that did for three days are dropped. Returns how many."""
+        old = [one for one in found if now - one.heard_at >= KEPT_FOR]
+        for one in old:
+            log.warning(word, channel=one.told.channel)
+        self.dropped += len(old)
+        self.engine.store.inbox_done([one.id for one in old])
+        gone = {one.id for one in old}
+        self.engine.store.inbox_later({one.id: now + _wait(one) for one in found if one.id not in gone})
+        return len(old)
+
+    def _tidy(self) -> None:
+        now = self._clock.now()
+        if self._tidied_at is None or not self._tidied_at <= now < self._tidied_at + TIDY_EVERY:
+            self.engine.store.tidy_inbox(now)
+            self._tidied_at = now
+
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def _wait(one: Incoming) -> timedelta:
+    doubled = 1 << min(one.tries, 16)
+    return min(LONGEST_WAIT, FIRST_WAIT * doubled)

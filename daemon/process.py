@@ -48,6 +48,7 @@ EXIT_AT_ONCE = 128 + signal.SIGTERM  # what a shell shows for a process ended by
 HEARTBEAT_EVERY = timedelta(seconds=5)  # a worker counts as dead after 30 s of silence
 BURY_EVERY = timedelta(seconds=15)
 REACH_EVERY = timedelta(minutes=30)  # it looks whether it is night; the report is made once
+TAKE_IN_EVERY = timedelta(seconds=5)  # what providers told is taken over within that time
 FOLLOW_EVERY = timedelta(seconds=2)  # what the store says of policies, and whether somebody wants a reload
 RELOAD_WANTED = "reload_wanted"  # a bookmark: who wants it and when, as JSON; another value is another wish
 RELOAD_ANSWER = "reload_answer:"  # followed by the worker's epoch: what became of the wish it names
@@ -392,6 +393,7 @@ def jobs_of(
         Job("tick", _seconds(schedule.tick), usual, node.tick),
         Job("pump", _seconds(schedule.pump), long, node.pump),
         Job("collect", _seconds(schedule.collect), usual, node.collect),
+        Job("take_in", TAKE_IN_EVERY, usual, node.take_in),
         Job("follow", FOLLOW_EVERY, usual, follow),
         Job("audit", _seconds(schedule.audit), usual, audit),
         Job("bury", BURY_EVERY, usual, node.bury),

@@ -263,6 +263,10 @@ class Node:
         """Ask the channels that can be asked what came back; returns how much of it was new."""
         return await self._receiving.collect((await self._open_sender()).ways.values())
 
+    async def take_in(self) -> int:
+        """Take over the receipts and replies that were heard; returns how much was done with."""
+        return await self._receiving.take_in()
+
     async def listening(self, channel: str) -> Listening | None:
         """The open channel of that name, if it is one that providers call. Raises SettingsError when none can open."""
         way = (await self._open_sender()).ways.get(channel)

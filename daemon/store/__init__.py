@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from daemon.store import (
     acknowledgements,
+    arrivals,
     claims,
     digests,
     inbox,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from daemon.budget import Verdict, Wish
     from daemon.medium import Budget
     from daemon.store.acknowledgements import Sent
+    from daemon.store.arrivals import TakenOver
     from daemon.store.lanes import Lane
     from daemon.store.reports import Report
     from daemon.store.values import (
@@ -482,9 +484,34 @@ class Store:
             return inbox.hear(connection, channel, told, now)
 
     def inbox_due(self, now: datetime, limit: int) -> list[Incoming]:
-        """Receipts and replies to be taken over now, the longest waiting first."""
-        with self._database.reading() as connection:
+        """Receipts and replies to be taken over now; who asks has them for two minutes, so that no other node does."""
+        with self._database.writing() as connection:
             return inbox.due(connection, now, limit)
+
+    def meant(self, receipts: Sequence[ReceiptTold]) -> list[list[Delivery]]:
+        """The deliveries each of these receipts is about: none if it names nothing we know, all notices of a digest."""
+        with self._database.reading() as connection:
+            return arrivals.meant(connection, receipts)
+
+    def take_receipts(
+        self, told: Sequence[tuple[Incoming, Sequence[Delivery]]], passed_on: Collection[int], now: datetime
+    ) -> TakenOver:
+        """Write what receipts change of the deliveries they are about; a state never goes back, nothing is said twice.
+
+        Only deliveries in `passed_on` become failed: of these somebody else was told before.
+        """
+        with self._database.writing() as connection:
+            return arrivals.take(connection, told, passed_on, now)
+
+    def inbox_waiting(self) -> int:
+        """How many receipts and replies wait to be taken over."""
+        with self._database.reading() as connection:
+            return inbox.waiting(connection)
+
+    def tidy_inbox(self, now: datetime) -> int:
+        """Remove what only stayed to be known if it was told again; returns how many."""
+        with self._database.writing() as connection:
+            return inbox.forget(connection, now)
 
     def inbox_done(self, ids: Collection[int]) -> None:
         """These are taken over. A reply's own id stays for a week, so that it is known if it is told again."""

@@ -23,16 +23,25 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+HELD_FOR = timedelta(minutes=2)
 REMEMBERED = timedelta(days=7)  # how long a reply that was taken over is known again; providers call for a day or two
 
 _RECEIPT, _REPLY = "receipt", "reply"
 _FIELDS = ("channel", "kind", "ours", "theirs", "person", "body", "heard_at", "next_try_at", "told_as")
 _COLUMNS = [inbox.c[name] for name in ("id", *_FIELDS, "tries")]
 _DUE = (
-    sa.select(*_COLUMNS)
+    sa.select(inbox.c.id)
     .where(inbox.c.next_try_at.is_not(None), inbox.c.next_try_at <= sa.bindparam("now"))
     .order_by(inbox.c.next_try_at, inbox.c.id)
     .limit(sa.bindparam("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_CLAIM = (
+    sa.update(inbox)
+    .where(inbox.c.id.in_(sa.select(_DUE.c.id)))
+    .values(next_try_at=sa.bindparam("until"))
+    .returning(*_COLUMNS)
 )
 
 
@@ -43,8 +52,14 @@ def hear(connection: sa.Connection, channel: str, told: Sequence[ReceiptTold | R
 
 
 def due(connection: sa.Connection, now: datetime, limit: int) -> list[Incoming]:
-    """What is to be taken over now, the longest waiting first."""
-    return [_incoming(row) for row in fetch(connection, _DUE, {"now": micros(now), "limit": limit})]
+    """What is to be taken over now, the longest waiting first, in the order it was heard.
+
+    Whoever asks has it for `HELD_FOR`, so that two nodes do not take over the same at once; whatever he then neither
+    does nor puts off is due again, as after a crash.
+    """
+    held_until = micros(now + HELD_FOR)
+    found = fetch(connection, _CLAIM, {"now": micros(now), "limit": limit, "until": held_until})
+    return [_incoming(row) for row in sorted(found, key=lambda row: row.id)]
 
 
 def done(connection: sa.Connection, ids: Collection[int]) -> None:

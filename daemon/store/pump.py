@@ -55,6 +55,13 @@ class _Standing:
     cancel_reason: str | None
     attempts: int
     possible_duplicate: bool
+    reference: str = ""
+
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether its receipt was here before the provider's answer, which then only tells how he calls the message."""
+        known = bool(self.reference) and not self.reference.startswith(digests.DIGEST_KEY)
+        return self.state in (DeliveryState.DELIVERED, DeliveryState.FAILED) and not known
 
 
 def record(connection: sa.Connection, epoch: int, results: Sequence[DeliveryResult], now: datetime) -> None:
@@ -62,10 +69,15 @@ def record(connection: sa.Connection, epoch: int, results: Sequence[DeliveryResu
     standing = _lock(connection, [result.delivery.id for result in results])
     written: dict[int, tuple[Any, ...]] = {}
     events: list[Event] = []
+    named: list[tuple[str, int]] = []
     for result in results:
         identity = result.delivery.id
         before = standing.get(identity)
-        if before is None or not _allowed(before, result.state, epoch):
+        if before is None:
+            continue
+        if not _allowed(before, result.state, epoch):
+            if result.reference and before.is_unnamed:
+                named.append((result.reference, identity))
             continue
         after, error = _outcome(before, result)
         doubtful = result.state is DeliveryState.IN_DOUBT  # even if it is cancelled now: a retry must know
@@ -85,6 +97,7 @@ def record(connection: sa.Connection, epoch: int, results: Sequence[DeliveryResu
         standing[identity] = _Standing(after, None, None, before.attempts, duplicate)
         events.append(_event(result, after, before.attempts, error, duplicate=duplicate))
     update_rows(connection, deliveries, _RECORDED, list(written.values()), "claimed_by = NULL, cancel_reason = NULL")
+    update_rows(connection, deliveries, ("reference", "id"), named)
     ledger.append(connection, events)
 
 
@@ -111,10 +124,10 @@ def _receipt_due(result: DeliveryResult, state: DeliveryState) -> int | None:
 def _lock(connection: sa.Connection, ids: Collection[int]) -> dict[int, _Standing]:
     if not ids:
         return {}
-    columns = ("id", "state", "claimed_by", "cancel_reason", "attempts", "possible_duplicate")
+    columns = ("id", "state", "claimed_by", "cancel_reason", "attempts", "possible_duplicate", "reference")
     return {
-        identity: _Standing(DeliveryState(state), claimed_by, cancel_reason, attempts, bool(duplicate))
-        for identity, state, claimed_by, cancel_reason, attempts, duplicate in locked_rows(
+        identity: _Standing(DeliveryState(state), claimed_by, cancel_reason, attempts, bool(duplicate), reference)
+        for identity, state, claimed_by, cancel_reason, attempts, duplicate, reference in locked_rows(
             connection, deliveries, columns, "id", ids
         )
     }
