@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from daemon.store import ledger, receipts
+from daemon.store import digests, ledger, receipts
 from daemon.store.bulk import among, fetch, insert_rows, locked_rows, update_rows
 from daemon.store.codec import maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, DELIVERY_FIELDS, delivery, delivery_fields
