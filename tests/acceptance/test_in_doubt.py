@@ -14,7 +14,7 @@ from support.sms_gateway import SmsGateway, running
 from support.twilio_server import ACCOUNT, TOKEN, TwilioServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from support.office import Office
@@ -77,7 +77,7 @@ NOT_ASKED = {
 
 
 @asynccontextmanager
-async def office_with(folder: Path, store_url: str, server: FaultyServer, settings: Any) -> AsyncIterator[Running]:
+async def office_with(folder: Path, store_url: str, server: FaultyServer, settings: Any) -> AsyncGenerator[Running]:
     """One case just assigned, text messages only, over this provider."""
     async with running(server):
 

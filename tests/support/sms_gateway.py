@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 # What a server can do to a request instead of its usual answer. Of these the message is taken all the same:
 # `drop` resets the connection, `hang` never answers, `slow` answers when the client has long gone, `half` breaks off
@@ -64,6 +64,8 @@ class FaultyServer:
         self.port = 0
         self.requests = 0
         self.hanging = asyncio.Event()
+        self.late: float | None = None  # seconds until a slow answer comes by itself; None: when it is released
+        self.on_taken: Callable[[Mapping[str, Any]], None] = lambda _message: None
         self.released = asyncio.Event()
         self._faults: deque[Fault] = deque()
         self._runner: web.AppRunner | None = None
@@ -95,7 +97,8 @@ class FaultyServer:
             await self.released.wait()
         if fault.word == "slow":
             self.hanging.set()
-            await self.released.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.released.wait(), self.late)
             return web.Response(status=400, text="{}")  # taken for the answer to another message it does harm
         if fault.word in NONSENSE:
             kind, text = NONSENSE[fault.word]
@@ -107,7 +110,8 @@ class FaultyServer:
             transport.close()
         elif fault.word == "shut":
             transport.write_eof()  # type: ignore[attr-defined]
-            await self.released.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.released.wait(), self.late)
         else:
             transport.abort()  # type: ignore[attr-defined]
         return web.Response()
@@ -178,6 +182,7 @@ class SmsGateway(FaultyServer):
             fields = json.loads(body) if body.startswith(b"{") else {}
         fields = dict(request.query) | fields
         self.messages.append(fields)
+        self.on_taken(fields)
         if self._record is not None:
             line = {name: fields.get(name) for name in ("key", "to", "text", "possible_duplicate")}
             os.write(self._record, (json.dumps(line, ensure_ascii=False) + "\n").encode())

@@ -66,6 +66,7 @@ class SmtpServer:
         self.connections = 0
         self.port = 0
         self.hanging = asyncio.Event()
+        self.late: float | None = None  # seconds until a slow answer comes by itself; None: when it is released
         self.released = asyncio.Event()
         self.pipelining = pipelining
         self._smtputf8 = smtputf8
@@ -165,12 +166,21 @@ class SmtpServer:
         del session
         fault = self.fault("BODY")
         if fault is None or fault in _LOSING:
-            self.contents.append(envelope.content)
-            self.mails.append(BytesParser(EmailMessage, policy=email.policy.default).parsebytes(envelope.content))  # type: ignore[arg-type]
-            self.recipients.extend(envelope.rcpt_tos)
+            self.keep(envelope)
         if fault is not None and await server.meet(fault):
             return ""
         return fault or f"250 2.0.0 queued as Q{len(self.mails)}"
+
+    async def lateness(self) -> None:
+        """Until a slow answer comes."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.released.wait(), self.late)
+
+    def keep(self, envelope: Any) -> None:
+        """Take a mail, before its answer is on the wire."""
+        self.contents.append(envelope.content)
+        self.mails.append(BytesParser(EmailMessage, policy=email.policy.default).parsebytes(envelope.content))  # type: ignore[arg-type]
+        self.recipients.extend(envelope.rcpt_tos)
 
 
 class _Session(SMTP):
@@ -184,12 +194,12 @@ class _Session(SMTP):
             return True
         if fault == SLOW:
             self.event_handler.hanging.set()
-            await self.event_handler.released.wait()
+            await self.event_handler.lateness()
             await self.push("554 too late to be the answer to anything")
             return True
         if fault == SHUT:
             self.transport.write_eof()
-            await self.event_handler.released.wait()
+            await self.event_handler.lateness()
             return True
         if fault == DROP:
             self.transport.abort()

@@ -35,6 +35,7 @@ class WebhookReceiver(FaultyServer):
         if fault is None or fault.taken:
             self.bodies.append(await request.read())
             self.headers.append(dict(request.headers))
+            self.on_taken(json.loads(self.bodies[-1]))
         if fault is not None:
             return await self.spoil(request, fault)
         return web.Response(status=204)
