@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_validator, model_validator
 
 from channels.base import ChannelType
+from channels.wire.call_settings import Calls  # pydantic reads it
+from channels.wire.http_parts import Body, Charset, Computed
 from channels.wire.sms import NumberFormat  # pydantic reads it
-from channels.wire.template import PARAMETER, WORDS, names_in
+from channels.wire.template import CALLBACKS, PARAMETER, WORDS, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from channels.base import Message, Outcome, Receipt
+    from channels.base import Answer, Call, Message, News, Outcome, Receipt
+    from channels.wire.described_calls import DescribedCalls
     from channels.wire.gateway import Gateway
 
 
@@ -28,55 +31,6 @@ def _compiled(value: str | None) -> str | None:
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Computed(_Strict):
-    """One value worked out before the request, such as a signature; usable afterwards as `{name}`.
-
-    The material is either `concat`, joined by `join`, or `sorted`: fields put in the order of their names and written
-    `name=value&name=value`, percent-encoded if `percent` is set. Without a digest the material itself is the value.
-    """
-
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    concat: list[str] | None = None
-    sorted_fields: dict[str, str] | None = Field(default=None, alias="sorted")
-    join: str = ""
-    percent: bool = False
-    digest: Literal["none", "md5", "sha1", "sha256", "hmac-sha1", "hmac-sha256"] = "none"
-    key: str | None = None
-    encode: Literal["hex", "base64", "none"] = "none"
-    letters: Literal["as_is", "lower", "upper"] = "as_is"
-
-    @model_validator(mode="after")
-    def _whole(self) -> Computed:
-        if (self.concat is None) == (self.sorted_fields is None):
-            raise ValueError("concat 与 sorted 必须写且只写一个 / give exactly one of concat and sorted")
-        if self.digest != "none" and self.encode == "none":
-            raise ValueError("有 digest 就要写 encode: hex 或 base64 / a digest needs encode: hex or base64")
-        if self.digest.startswith("hmac") != (self.key is not None):
-            raise ValueError("key 只用于 hmac，且 hmac 必须有 key / key belongs to hmac, and hmac needs one")
-        return self
-
-
-class Body(_Strict):
-    """What the request carries. `wrap: base64` encodes the finished body once more."""
-
-    format: Literal["json", "form", "xml", "text"]
-    content: JsonValue
-    charset: Literal["utf-8", "gbk", "gb18030"] = "utf-8"
-    wrap: Literal["none", "base64"] = "none"
-    content_type: str | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> Body:
-        content = self.content
-        if self.format == "text" and not isinstance(content, str):
-            raise ValueError("format: text 的 content 应为文字 / content of format text is a string")
-        if self.format == "form" and not isinstance(content, dict):
-            raise ValueError("format: form 的 content 应为键值 / content of format form is a mapping")
-        if self.format == "xml" and not (isinstance(content, dict) and len(content) == 1):
-            raise ValueError("format: xml 的 content 应有且只有一个根元素 / content of format xml has one root element")
-        return self
 
 
 class AnswerTest(_Strict):
@@ -130,7 +84,7 @@ class Request(_Strict):
     url: str = Field(pattern=r"^https?://")
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
-    query_charset: Literal["utf-8", "gbk", "gb18030"] = "utf-8"
+    query_charset: Charset = "utf-8"
     body: Body | None = None
     compute: list[Computed] = []
 
@@ -170,6 +124,9 @@ class HttpSettings(Request):
     errors: ErrorCodes = ErrorCodes()
     unknown_status: list[int] = [502, 504]
     lookup: Lookup | None = None
+    calls: Calls | None = Field(
+        default=None, description="网关怎样送来回执和上行 / how the gateway brings receipts and replies"
+    )
     connect_timeout: float = Field(default=10, gt=0, le=300)
     timeout: float = Field(default=30, gt=0, le=300)
     concurrency: int = Field(default=8, ge=1, le=256)
@@ -203,11 +160,21 @@ class HttpSettings(Request):
             wrong += _unknown_in("basic_auth", self.basic_auth, own)
         if self.lookup is not None:
             wrong += _unknown_names(self.lookup, own, "lookup.")
+        if self.calls is not None:
+            wrong += self.calls.problems(set(self.values), set(self.secrets))
+        elif self.tells_where_we_are:
+            wrong.append("{callback} 要有 calls 才有人听 / {callback} needs calls: nobody would listen")
         if set(self.values) & set(self.secrets):
             wrong.append("values / secrets: 同名 / the same name in both")
         if wrong:
-            raise ValueError("; ".join(wrong))
+            both = [one.partition(" / ") for one in wrong]
+            raise ValueError(f"{'；'.join(zh for zh, _, _ in both)} / {'; '.join(en for _, _, en in both)}")
         return self
+
+    @property
+    def tells_where_we_are(self) -> bool:
+        """Whether a request carries our own address, so that it needs one."""
+        return any(set(names_in(text)) & CALLBACKS for _, text in self.templates())
 
 
 def _strings(place: str, value: JsonValue) -> Iterator[tuple[str, str]]:
@@ -230,7 +197,8 @@ def _unknown_names(request: Request, own: set[str] | frozenset[str], prefix: str
         for text in parts:
             yield from _unknown_in(place, text, known)
         if computed.name in known:
-            yield f"{place}.name: “{computed.name}”已有含义 / “{computed.name}” already means something"
+            name = computed.name
+            yield f"{place}.name: “{name}”已有含义 / {place}.name: “{name}” already means something"
         known.add(computed.name)
     for place, text in request.templates():
         yield from _unknown_in(prefix + place, text, known)
@@ -239,7 +207,8 @@ def _unknown_names(request: Request, own: set[str] | frozenset[str], prefix: str
 def _unknown_in(place: str, text: str, known: set[str] | frozenset[str]) -> list[str]:
     names = [name for name in names_in(text) if name not in known and not name.startswith(PARAMETER)]
     return [
-        f"{place}: 没有占位符 {{{name}}}；可用 / unknown placeholder {{{name}}}; known: {', '.join(sorted(known))}"
+        f"{place}: 没有占位符 {{{name}}}；可用：{', '.join(sorted(known))}"
+        f" / {place}: unknown placeholder {{{name}}}; known: {', '.join(sorted(known))}"
         for name in names
     ]
 
@@ -272,6 +241,26 @@ class HttpChannel:
         await self._gateway.close()
 
 
+class HeardHttpChannel(HttpChannel):
+    """The same, where the gateway tells us what became of messages and what people write back."""
+
+    def __init__(self, gateway: Gateway, calls: DescribedCalls, at_once: int, *, tells_delivery: bool) -> None:
+        super().__init__(gateway, at_once, tells_delivery=tells_delivery)
+        self._calls = calls
+
+    def listen_at(self, url: str) -> None:
+        """What `{callback}` in the requests stands for."""
+        self._gateway.listens_at = url
+
+    def hear(self, call: Call) -> tuple[News, Answer]:
+        """Read a call as `calls` describes it.
+
+        Raises:
+            CallRefused: its proof is wrong, or there is neither a receipt nor a reply in it.
+        """
+        return self._calls.hear(call)
+
+
 def open_http(settings: HttpSettings) -> HttpChannel:
     """A channel over this gateway; nothing is asked before the first message.
 
@@ -281,7 +270,13 @@ def open_http(settings: HttpSettings) -> HttpChannel:
     from channels.wire.gateway import Gateway  # noqa: PLC0415  # aiohttp takes a quarter of a second to load
 
     tells_delivery = settings.lookup is not None and settings.lookup.delivered is not None
-    return HttpChannel(Gateway(settings), settings.concurrency, tells_delivery=tells_delivery)
+    gateway = Gateway(settings)
+    if settings.calls is None:
+        return HttpChannel(gateway, settings.concurrency, tells_delivery=tells_delivery)
+    from channels.wire.described_calls import DescribedCalls  # noqa: PLC0415  # the same
+
+    calls = DescribedCalls(settings.calls, gateway.own, gateway.zone)
+    return HeardHttpChannel(gateway, calls, settings.concurrency, tells_delivery=tells_delivery)
 
 
-CHANNEL = ChannelType("http", HttpSettings, open_http, "sms", frozenset({"asked", "delivery"}))
+CHANNEL = ChannelType("http", HttpSettings, open_http, "sms", frozenset({"asked", "delivery", "replies"}))

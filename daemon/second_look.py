@@ -39,9 +39,19 @@ def remarks(configuration: Configuration, today: date, people: Directory | None)
 
 
 def _heard_by_nobody(configuration: Configuration) -> tuple[Text, ...]:
-    """Channels whose providers could call us, did the settings not lack the secret they prove themselves with."""
+    """Channels whose providers could call us, did the settings not lack the secret they prove themselves with.
+
+    Without a console nobody calls; then those are named that tell their gateway an address there is not.
+    """
     if configuration.settings.console is None:
-        return ()
+        return tuple(
+            Text(
+                f"channels.{name}：请求里用了 {{callback}}，但没有 console 一节，回执没有地方可送",
+                f"channels.{name}: its requests hold {{callback}}, and without a section console there is no address",
+            )
+            for name, settings in configuration.channel_settings.items()
+            if getattr(settings, "tells_where_we_are", False)
+        )
     missing = {
         name: str(getattr(settings, "missing_proof", "")) for name, settings in configuration.channel_settings.items()
     }

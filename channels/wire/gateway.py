@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from channels.base import Outcome
-    from channels.http import AnswerTest, Body, Computed, HttpSettings, Request, Where
+    from channels.http import AnswerTest, HttpSettings, Request, Where
+    from channels.wire.http_parts import Body, Computed
 
 _TYPES = {
     "json": "application/json",
@@ -49,7 +50,7 @@ _TYPES = {
 _REFUSED = 400
 _LONGEST_CODE = 40
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # XML 1.0, 2.2
-_MISSING = object()
+MISSING = object()
 
 
 def system_now() -> datetime:
@@ -61,10 +62,11 @@ class Gateway:
     """Sends and asks as the settings describe."""
 
     def __init__(self, settings: HttpSettings, now: Callable[[], datetime] = system_now) -> None:
+        self.listens_at = ""  # where the gateway reaches us
         self._settings = settings
         self._now = now
-        self._zone = ZoneInfo(settings.time_zone)
-        self._own = settings.values | {name: secret.get_secret_value() for name, secret in settings.secrets.items()}
+        self.zone = ZoneInfo(settings.time_zone)
+        self.own = settings.values | {name: secret.get_secret_value() for name, secret in settings.secrets.items()}
         self._sending = Sending(settings.concurrency, settings.rate)
         self._exchange = HttpExchange(
             connections=settings.concurrency,
@@ -125,7 +127,7 @@ class Gateway:
         data: bytes | None = None
         if request.body is not None:
             data = encode_body(request.body, values)
-            headers.setdefault("Content-Type", _content_type(request.body))
+            headers.setdefault("Content-Type", content_type(request.body))
         return _address(request, values), headers, data
 
     def _values(self, message: Message) -> dict[str, str]:
@@ -138,10 +140,12 @@ class Gateway:
             "reference": reference_of(message.key),
             "possible_duplicate": "true" if message.possible_duplicate else "false",
             "nonce": uuid.uuid4().hex,
-            **_instants("at", message.at, self._zone),
-            **_instants("now", self._now(), self._zone),
+            "callback": self.listens_at,
+            "callback_escaped": quote(self.listens_at, safe=""),
+            **_instants("at", message.at, self.zone),
+            **_instants("now", self._now(), self.zone),
             **{f"param.{name}": value for name, value in message.params.items()},
-            **self._own,
+            **self.own,
         }
 
     def _receipt(self, message: Message, where: Where | None, answer: Answer) -> Receipt:
@@ -273,7 +277,8 @@ def _text(content: JsonValue, charset: str) -> bytes:
 _WRITERS: dict[str, Callable[[JsonValue, str], bytes]] = {"json": _json, "form": _form, "xml": _xml, "text": _text}
 
 
-def _content_type(body: Body) -> str:
+def content_type(body: Body) -> str:
+    """The type of a body, as its header names it."""
     if body.content_type is not None:
         return body.content_type
     return f"{_TYPES[body.format]}; charset={body.charset}"
@@ -321,17 +326,18 @@ def _passes(test: AnswerTest, answer: Answer) -> bool:
     if test.regex is not None and re.search(test.regex, answer.text) is None:
         return False
     tree = _parsed(answer) if test.fields else None
-    return all(_same(_at(tree, path), wanted) for path, wanted in test.fields.items())
+    return all(_same(at_path(tree, path), wanted) for path, wanted in test.fields.items())
 
 
 def _same(found: object, wanted: JsonValue) -> bool:
     """Equal, where the number 0 and the text "0" are the same; a list means any of it."""
     if isinstance(wanted, list):
         return any(_same(found, one) for one in wanted)
-    return found is not _MISSING and _word(found) == _word(wanted)
+    return found is not MISSING and as_word(found) == as_word(wanted)
 
 
-def _word(value: object) -> str:
+def as_word(value: object) -> str:
+    """A value as it is compared: the number 0 and the text "0" are the same."""
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
@@ -339,23 +345,24 @@ def _parsed(answer: Answer) -> object:
     try:
         return json.loads(answer.text)
     except ValueError:
-        return _MISSING
+        return MISSING
 
 
-def _at(tree: object, path: str) -> object:
+def at_path(tree: object, path: str) -> object:
+    """What stands there (`data.items.0.code`), or MISSING."""
     for step in path.split("."):
         if isinstance(tree, dict):
-            tree = tree.get(step, _MISSING)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            tree = tree.get(step, MISSING)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         elif isinstance(tree, list) and step.isdecimal() and int(step) < len(tree):  # pyright: ignore[reportUnknownArgumentType]
             tree = tree[int(step)]  # pyright: ignore[reportUnknownVariableType]
         else:
-            return _MISSING
+            return MISSING
     return tree  # pyright: ignore[reportUnknownVariableType]
 
 
 def _found(where: Where, answer: Answer) -> str | None:
     if where.path is not None:
-        value = _at(_parsed(answer), where.path)
-        return None if value is _MISSING or value is None else _word(value)
+        value = at_path(_parsed(answer), where.path)
+        return None if value is MISSING or value is None else as_word(value)
     match = re.search(where.regex or "", answer.text)
     return (match[1] if match.lastindex else match[0]) if match else None

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 PARAMETER = "param."  # `{param.name}` is one of the message's structured values
 
+CALLBACKS = frozenset({"callback", "callback_escaped"})  # where the gateway reaches us; the second percent-encoded
+
 # at_… is the instant the message was decided, now_… the one the request is made at (gateways check it)
 WORDS = frozenset(
     {
+        *CALLBACKS,
         *("to", "to_name", "text", "subject", "key", "reference", "possible_duplicate", "nonce"),
         *(f"{which}_{form}" for which in ("at", "now") for form in ("iso", "unix", "ms", "compact", "http")),
     }

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.base import Message, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
-from channels.http import Body, Computed, HttpSettings, open_http
+from channels.http import HttpSettings, open_http
 from channels.wire.exchange import Answer
 from channels.wire.gateway import Gateway, compute, encode_body, refusal
+from channels.wire.http_parts import Body, Computed
 from channels.wire.sms import sms_parts, written_number
 from channels.wire.template import fill
 from support.certificates import make_certificate

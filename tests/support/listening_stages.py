@@ -142,10 +142,43 @@ def mas() -> ListeningStage:
     return _cloud("mas", calls, **keys)
 
 
+def http() -> ListeningStage:
+    """A gateway described in YAML: JSON, proved by a token in a header."""
+    calls = {
+        "proof": {"header": "X-Token", "equals": "{callback_token}"},
+        "receipts": {
+            "ours": {"json": "custom"},
+            "theirs": {"json": "id"},
+            "status": {"json": "state"},
+            "delivered": ["OK"],
+            "unlisted": "failed",
+        },
+        "replies": {"sender": {"json": "from"}, "text": {"json": "words"}, "id": {"json": "id"}},
+    }
+    sending = {
+        "url": "http://127.0.0.1:1/sms",
+        "success": {"text": "OK"},
+        "secrets": {"callback_token": CALLBACK_TOKEN},
+    }
+    channel = opened("http", **sending, calls=calls)
+    token = {"x-token": CALLBACK_TOKEN}
+    good, bad = {"custom": OURS, "id": THEIRS, "state": "OK"}, {"custom": OURS, "id": THEIRS, "state": "E7"}
+    return ListeningStage(
+        channel,
+        post_json(HERE, good, token),
+        post_json(HERE, bad, token),
+        post_json(HERE, {"from": NUMBER, "words": SAID, "id": "U1"}, token),
+        unproved=post_json(HERE, good),
+        tampered=post_json(HERE, good, {"x-token": CALLBACK_TOKEN.upper()}),
+        several=post_json(HERE, [good, bad | {"custom": OTHER}], token),
+    )
+
+
 LISTENING_STAGES: dict[str, Callable[[], ListeningStage]] = {
     "twilio": twilio,
     "aliyun": aliyun,
     "tencent": tencent,
     "huawei": huawei,
     "mas": mas,
+    "http": http,
 }
