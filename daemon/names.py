@@ -90,6 +90,7 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("transferred", Text("已转给他人，改发给现任", "handed over: the present one is told")),
     ("restricted", Text("案件已限制知悉", "the case is restricted")),
     ("refused", Text("不予核发", "the release was refused")),
+    ("drill_stopped", Text("演练已停止", "the drill was stopped")),
     ("no_such_channel", Text("配置里已没有这个通道", "the channel is configured no more")),
     ("channel_broke", Text("通道程序出错，可能已发出", "the channel broke, perhaps sent")),
     ("no_address", Text("没有登记号码或邮箱", "no address on record")),

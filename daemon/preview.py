@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from channels.email import EmailSettings
 from channels.wire.mime import MailFrame
-from daemon.render import DIGEST, SAMPLE_OFFICIAL, STANDARD, sample_notice, sms_parts, sms_units
+from daemon.render import DIGEST, SAMPLE_OFFER, SAMPLE_OFFICIAL, STANDARD, sample_notice, sms_parts, sms_units
 from policies.evaluate import first_of_each_kind
 from policies.ladders.notices import Letter, facts_of, notice
 from policies.ladders.recipients import Recipient
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from channels.base import Message
+    from daemon.offers import Offer
     from daemon.render import Renderer
     from daemon.rules import Rules
     from daemon.settings import Configuration
@@ -107,15 +108,24 @@ def written(
         first = notices[0]
         ladder = str(first.facts.get("ladder") or STANDARD)
         if len(notices) > 1:
-            message = renderer.digest([(one, one.at) for one in notices], to, kind, key=f"preview/{DIGEST}")
+            key = f"preview/{DIGEST}"
+            offer = _offer(renderer, channel, key, first)
+            message = renderer.digest([(one, one.at) for one in notices], to, kind, key=key, offer=offer)
             said = Previewed(DIGEST, STANDARD, channel, kind, message)
         else:
-            message = renderer.render(replace(first, channel=channel), to, kind)
+            offer = _offer(renderer, channel, first.key, first)
+            message = renderer.render(replace(first, channel=channel), to, kind, offer=offer)
             said = Previewed(first.say, ladder, channel, kind, message)
         if not message.subject and not message.html and kind != MAIL:
             said = replace(said, units=sms_units(message.text), parts=sms_parts(message.text))
         found.append(said)
     return found
+
+
+def _offer(renderer: Renderer, channel: str, key: str, first: Notice) -> Offer:
+    """What this channel offers for acknowledging; the link is made up, so that nobody can sign with it."""
+    real = renderer.offers.of(channel, key, 0, first.at)
+    return replace(real, link=SAMPLE_OFFER.link) if real.link else real
 
 
 # --- made-up facts ------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def nightly(store: Store, rules: Rules, directory: Directory, zone: ZoneInfo, no
     if before is not None and not _is_time(before.at, now, zone):
         return None
     found = reach_of(store, rules, directory, now)
-    store.save_report(REPORT, as_json(found), now)
+    store.save_report(REPORT, as_json(found, confirmed(store, found)), now)
     known = {_label(one) for one in before.body["people"] if one["grave"]} if before else set[str]()
     new = {_label(_person(one)) for one in found.unreachable} - known
     if not found.unreachable or not (new or now.astimezone(zone).weekday() == MONDAY):
@@ -57,16 +57,30 @@ def _is_time(last_at: datetime, now: datetime, zone: ZoneInfo) -> bool:
     return local.hour in NIGHT and last_at.astimezone(zone).date() < local.date()
 
 
-def as_json(found: Reach) -> dict[str, object]:
-    """The report as it is kept and printed: keys and reasons, no address."""
+Confirmed = dict[tuple[str, str], "datetime"]
+"""(person, channel) -> when a message to that person over that channel last arrived or was signed for."""
+
+
+def confirmed(store: Store, found: Reach) -> Confirmed:
+    """Which ways to those people are known to work, and since when."""
+    return store.reached({one.person for one in found.people if one.person is not None})
+
+
+def as_json(found: Reach, known: Confirmed) -> dict[str, object]:
+    """The report as it is kept and printed: keys and reasons, which channels are known to work, no address."""
     return {
         "since": found.since.isoformat(),
         "until": found.until.isoformat(),
         "cases": found.cases,
         "needed": len(found.people),
         "unreachable": len(found.unreachable),
-        "people": [_person(one) for one in found.people],
+        "confirmed": len({person for person, _ in known}),
+        "people": [_person(one) | {"confirmed": _ways(one, known)} for one in found.people],
     }
+
+
+def _ways(one: Reached, known: Confirmed) -> dict[str, str]:
+    return {channel: at.isoformat() for (person, channel), at in sorted(known.items()) if person == one.person}
 
 
 def _person(one: Reached) -> dict[str, Any]:

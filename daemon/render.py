@@ -102,6 +102,7 @@ ROLE_TITLES = {
     "principal": Text("主要负责人", "principal"),
     "inspector": Text("督查专员", "inspector"),
     "administrator": Text("系统管理员", "administrator"),
+    "drill": Text("演练对象", "participant of the drill"),
 }
 DOCUMENT_TITLES = {
     "urging_note": Text("催办单", "urging note"),
@@ -121,6 +122,7 @@ STEP_TITLES = {
     "handback": Text("退回提示", "hand-backs"),
     "restricted": Text("限制知悉提示", "restricted notice"),
     "release_wanted": Text("待核发", "release wanted"),
+    "drill": Text("通道演练", "drill"),
 }
 DUPLICATE_MARK = Text("〔可能重复〕", "[possible duplicate]")
 COLOURS = {"green": "#2e7d32", "blue": "#1565c0", "yellow": "#b28704", "orange": "#d9680b", "red": "#c62828"}

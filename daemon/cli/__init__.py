@@ -97,6 +97,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "经真实通道发一条测试消息",
         "send a test message through a real channel",
     ),
+    "drill": (
+        "daemon.cli.drill",
+        "drill",
+        "通道演练：给所有人发一条演练消息，看谁收得到",
+        "a fire drill: a marked test to everybody, and who got it",
+    ),
     "policy": (
         "daemon.cli.policy",
         "policy",

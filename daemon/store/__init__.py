@@ -19,6 +19,7 @@ from daemon.store import (
     arrivals,
     claims,
     digests,
+    drills,
     inbox,
     pump,
     receipts,
@@ -579,6 +580,21 @@ class Store:
         """The last report of that name."""
         with self._database.reading() as connection:
             return reports.last(connection, name)
+
+    def reports_named(self, beginning: str) -> dict[str, Report]:
+        """Every report whose name begins so, the oldest first."""
+        with self._database.reading() as connection:
+            return reports.named(connection, beginning)
+
+    def deliveries_keyed(self, beginning: str) -> list[Delivery]:
+        """The deliveries whose notice key begins so (it ends in a slash): those of one fire drill."""
+        with self._database.reading() as connection:
+            return drills.keyed(connection, beginning)
+
+    def reached(self, people: Collection[str]) -> dict[tuple[str, str], datetime]:
+        """(person, channel) -> when a message to that person over that channel last arrived or was acknowledged."""
+        with self._database.reading() as connection:
+            return drills.reached(connection, people)
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Numbers for `status`: `obligations` by state, `lights` of the open ones, `deliveries`, `channels`."""

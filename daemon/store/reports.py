@@ -32,6 +32,13 @@ def save(connection: sa.Connection, name: str, body: Mapping[str, object], now: 
     insert_rows(connection, reports, ("name", "at", "body"), [row], overwrite)
 
 
+def named(connection: sa.Connection, beginning: str) -> dict[str, Report]:
+    """Every report whose name begins so, the oldest first."""
+    query = sa.select(reports.c.name, reports.c.at, reports.c.body).where(reports.c.name.startswith(beginning))
+    found = fetch(connection, query.order_by(reports.c.at, reports.c.name))
+    return {row.name: Report(instant(row.at), json.loads(row.body)) for row in found}
+
+
 def last(connection: sa.Connection, name: str) -> Report | None:
     """The last report of that name."""
     query = sa.select(reports.c.at, reports.c.body).where(reports.c.name == name)

@@ -128,3 +128,15 @@ async def test_nightly_report_is_made_once_and_told_when_something_is_new(tmp_pa
         assert await night(running, "2026-09-18 02:00")
         assert not await night(running, "2026-09-19 02:00")
         assert await night(running, "2026-09-21 02:00")  # a Monday
+
+
+async def test_what_arrived_or_was_signed_for_confirms_an_address(tmp_path: Path, store_url: str) -> None:
+    """A mobile whose owner signed for a message is known to work, with the moment; the others are not."""
+    async with running_office(tmp_path, store_url) as world:
+        await world.work("2026-09-16 10:00")
+        (text,) = (one for one in world.store.deliveries(case_key="XF00000000") if one.notice.channel == "sms")
+        signed = world.clock.now() + timedelta(minutes=5)
+        world.store.acknowledge_deliveries([text.id], signed, "link", signed)
+        known = world.store.reached({text.notice.person, "c0"})
+        assert known[text.notice.person, "sms"] == signed
+        assert {person for person, _ in known} == {text.notice.person}
