@@ -114,7 +114,7 @@ class AliyunSms(CloudSms):
         super().__init__(settings)
         self._settings = settings
         self._now = now
-        self._lost: dict[str, float] = {}  # reference -> when its answer was lost, by the loop's clock
+        self._lost: dict[str, float] = {}  # reference -> since when its answer is known to be lost, by the loop's clock
 
     async def find(self, message: Message) -> Receipt | None:
         """The message with our reference among those to its number since it was decided; None if there is none.
@@ -123,7 +123,7 @@ class AliyunSms(CloudSms):
 
         Raises:
             OutcomeUnknown: no answer, more messages than are looked through, a message older than the records, or
-                asked so soon after the answer was lost that it may not be on record yet.
+                asked so soon after the answer was lost (or after the first question) that it may not be on record yet.
         """
         reference = reference_of(message.key)
         try:
@@ -193,10 +193,14 @@ class AliyunSms(CloudSms):
         return [today - timedelta(days=back) for back in range((today - decided).days + 1)]
 
     def _require_settled(self, reference: str) -> None:
-        lost_at = self._lost.get(reference)
-        if lost_at is None:
-            return
-        if asyncio.get_running_loop().time() - lost_at < self._settings.settle:
+        """That it is not on record counts only some time after its answer was lost.
+
+        What another process was sending when it died was lost at an instant unknown here: it counts from when it is
+        first asked about.
+        """
+        now = asyncio.get_running_loop().time()
+        lost_at = self._lost.setdefault(reference, now)
+        if now - lost_at < self._settings.settle:
             raise OutcomeUnknown("too_early", "it may not be on record yet")
         del self._lost[reference]
 

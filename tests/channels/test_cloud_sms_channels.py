@@ -434,6 +434,15 @@ async def test_aliyun_is_not_believed_at_once() -> None:
         await hasty.close()
 
 
+async def test_aliyun_is_not_believed_at_once_by_a_process_that_did_not_send() -> None:
+    """What a process that died was sending may not be on record yet either when the next one asks about it."""
+    async with running(AliyunServer()) as server:
+        heir = aliyun(server, settle=60)
+        with pytest.raises(OutcomeUnknown, match="too_early"):
+            await heir.find(sms())
+        await heir.close()
+
+
 LOOKUP_FAULTS = ["500", "429", "drop", "half", "malformed", Fault(200, "{}"), Fault(200, '{"Code": "OK"}')]
 
 
