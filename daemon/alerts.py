@@ -13,7 +13,7 @@ from policies.model import Notice, Why
 from policies.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date, datetime, tzinfo
 
     from policies.calendar import Calendar
@@ -82,6 +82,21 @@ def channel_at_rest(channel: str, code: str) -> Trouble:
         Text(
             f"服务方拒绝了全部消息（{code}），消息已保留，每隔一段时间再试。请检查该通道的账号和设置。",
             f"The provider refuses everything ({code}). Messages are kept and tried again. Check account and settings.",
+        ),
+    )
+
+
+def private_content(cases: Sequence[str]) -> Trouble:
+    """Messages about these cases were stopped: they would have told of a person."""
+    some, more = "、".join(cases[:CASES_A_DAY]), len(cases) > CASES_A_DAY
+    return Trouble(
+        "private_content",
+        Text("有消息因含个人信息被拦截", "messages were stopped for what they would have told"),
+        Text(
+            f"案件 {some}{'等' if more else ''} 的短信、即时消息或邮件主题中出现个人信息，已拦截，改走其他通道或上报。"
+            "请检查 source.yaml 的字段映射和消息模板。",
+            f"Texts, chats or subjects about {some}{' and more' if more else ''} would have held personal content. "
+            "They were stopped and went another way or upward. Check the mapping in source.yaml and the templates.",
         ),
     )
 

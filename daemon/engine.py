@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from daemon import telemetry
 from daemon.entries import about, breaches_of, decided, held_over, plan_body, postponed, untouched, withdrawn
-from daemon.errors import DaemonError
+from daemon.errors import DaemonError, SourceUnavailable
 from daemon.intake import Intake, named
+from daemon.privacy import holds, read_words, telling
 from daemon.store.lanes import DRILL
 from daemon.store.values import Decision, DeliveryState, Event
 from policies.beforehand.course import may_hear, no_longer_true
@@ -53,6 +54,7 @@ class Engine:
         self.epoch = epoch
         self.intake = Intake(store, source, rules)
         self._broke_off = False  # a tick ended in the middle: what it had claimed is still held
+        self._names: tuple[Directory | None, frozenset[str]] = (None, frozenset())  # of that directory
         self._just_taken: frozenset[str] = frozenset()  # cases whose facts the last tick took over
 
     @property
@@ -271,6 +273,37 @@ class Engine:
         step = None if rule is None else step_of(notice.step, rule[2])
         asked = step is not None and step.acknowledge is not None and not notice.step.endswith(f".{UNACKNOWLEDGED}")
         return asked or notice.role in PERSONAL or notice.role == RESTRICTED
+
+    def quoting(self, said: Sequence[tuple[str, Sequence[Notice]]]) -> list[bool]:
+        """Which of these texts, each about these notices, hold a value of a personal field of one of their cases.
+
+        The values are read for this moment only. While the shared database is away nothing can be compared: a message
+        says nothing but a case number, names of officials and words of the rules, and goes.
+        """
+        keys = {notice.case_key for _, notices in said for notice in notices if notice.case_key}
+        try:
+            values = {key: telling(found) for key, found in self.intake.source.personal_values(keys).items()}
+        except SourceUnavailable:
+            log.warning(telemetry.NOT_COMPARED, cases=len(keys))
+            return [False] * len(said)
+        return [self._quotes(text, notices, values) for text, notices in said]
+
+    def _quotes(self, text: str, notices: Sequence[Notice], values: Mapping[str, frozenset[str]]) -> bool:
+        personal = frozenset[str]().union(*(values.get(notice.case_key, ()) for notice in notices))
+        if not personal:
+            return False
+        read = [word for notice in notices for word in read_words(notice.facts)]
+        names, people = self._known_names(), self.directory.officials
+        known = [word for word in read if word in names]
+        known += [people[notice.person].name for notice in notices if notice.person in people]
+        return holds(text, personal, [notice.case_key for notice in notices], known, "\n".join(read))
+
+    def _known_names(self) -> frozenset[str]:
+        directory = self.directory
+        if self._names[0] is not directory:
+            officials = (official.name for official in directory.officials.values())
+            self._names = directory, frozenset((*officials, *(unit.name for unit in directory.units.values())))
+        return self._names[1]
 
     def is_urgent(self, one: Delivery) -> bool:
         """Whether it is red or counted in hours: refused last, and by what is kept in reserve for it."""

@@ -13,9 +13,7 @@ RenderError             this one message cannot be written: file, line and reaso
 
 from __future__ import annotations
 
-import re
 import traceback
-import unicodedata
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -27,6 +25,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from channels.base import PARAMETERS, Message
 from daemon.offers import NO_OFFER, NOTHING_OFFERED, Offer, Offers
+from daemon.privacy import identifies
 from policies.model import Notice, Official, Why
 from policies.spelling import did_you_mean
 from policies.text import Language, Text
@@ -134,9 +133,6 @@ LIGHT_TITLES = {
     "red": Text("红灯", "red"),
 }
 
-IDENTITY_NUMBER = re.compile(r"(?<!\d)\d{17}[\dXx](?![\dXx])")
-MOBILE_NUMBER = re.compile(r"(?<!\d)(?:86)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)")
-
 
 class RenderError(Exception):
     """This message cannot be written; `message` names the template file, the line and the reason."""
@@ -178,7 +174,7 @@ def sms_parts(text: str) -> int:
     return 1 if units <= SINGLE_UNITS else -(-units // PART_UNITS)
 
 
-def unmarked(message: Message) -> tuple[str, str]:
+def without_mark(message: Message) -> tuple[str, str]:
     """Subject and text as they were without the mark of a possible duplicate."""
     subject, text = message.subject, message.text
     for mark in (DUPLICATE_MARK.zh, DUPLICATE_MARK.en):
@@ -194,20 +190,14 @@ def refuse_private(text: str, *case_keys: str) -> None:
     Raises:
         PrivateContent: without the value.
     """
-    for case_key in sorted(filter(None, case_keys), key=len, reverse=True):  # one may be the beginning of another
-        text = text.replace(case_key, " ")
-    rest = unicodedata.normalize("NFKC", text)
-    for pattern, what in (
-        (IDENTITY_NUMBER, Text("身份证号", "an identity number")),
-        (MOBILE_NUMBER, Text("手机号码", "a mobile number")),
-    ):
-        if pattern.search(rest):
-            raise PrivateContent(
-                Text(
-                    f"短信或邮件主题中出现疑似{what.zh}，已拦截。请检查模板与字段映射。",
-                    f"text message or subject seem to hold {what.en}; it was stopped. Check template and mapping.",
-                )
+    what = identifies(text, case_keys)
+    if what is not None:
+        raise PrivateContent(
+            Text(
+                f"短信或邮件主题中出现疑似{what.zh}，已拦截。请检查模板与字段映射。",
+                f"text message or subject seem to hold {what.en}; it was stopped. Check template and mapping.",
             )
+        )
 
 
 class _Environment(ImmutableSandboxedEnvironment):

@@ -34,7 +34,7 @@ from daemon.letters import (
 )
 from daemon.medium import Medium
 from daemon.offers import NO_OFFER
-from daemon.render import RenderError, sms_parts, unmarked
+from daemon.render import PrivateContent, RenderError, sms_parts, without_mark
 from daemon.store.lanes import lanes_from
 from daemon.store.values import DeliveryResult, DeliveryState
 from policies.model import Why
@@ -56,6 +56,7 @@ BATCH = 64  # at most, per loop, unless the channel sends more at the same time
 LOOPS = 2
 AIM = 0.25  # seconds a batch should take: short enough to leave little in doubt, long enough to share a commit
 ASK_TIMES = 5  # a provider that could be asked but does not answer is asked so often before anything is sent again
+PRIVATE = "private_content"  # the error of what was stopped because it would have told of a person
 STRANDED_FOR = timedelta(minutes=10)  # long enough for every node to read a new configuration
 
 T = TypeVar("T")
@@ -123,6 +124,7 @@ class Sender:
         self._looked_for_stranded_at: datetime | None = None
         self._paces = {name: Pace(way.at_once) for name, way in ways.items()}
         self._claims = dict.fromkeys(ways, 0)  # how often each was asked for more: now and then from a lower lane
+        self.stopped: dict[str, datetime] = {}  # case -> when a message about it was stopped for what it would tell
         self.refusing: dict[str, str] = {}  # channel -> code, while its provider refuses everything
 
     async def pump(self) -> int:
@@ -325,8 +327,47 @@ class Sender:
             written, unwritten = self._write(way, letter, now)
             ready.extend(written)
             results.extend(unwritten)
+        ready, private = await self._without_private(way, ready, now)
         ready, others = await self._within_budget(way, ready, now, merged=merged)
-        return ready, results + others
+        return ready, results + private + others
+
+    # --- what is private -------------------------------------------------------------------------------
+
+    async def _without_private(
+        self, way: WayOut, ready: list[tuple[Letter, Message]], now: datetime
+    ) -> tuple[list[tuple[Letter, Message]], list[DeliveryResult]]:
+        """The messages that quote no personal field of the cases they are about, and those that were stopped.
+
+        A digest is taken apart: only the notice that quotes one is stopped.
+        """
+        said = [(_shown(way, message), [one.notice for one in letter.deliveries]) for letter, message in ready]
+        if not said:
+            return ready, []
+        quoting = await self._in_thread(lambda: self.engine.quoting(said))
+        passed: list[tuple[Letter, Message]] = []
+        results: list[DeliveryResult] = []
+        singly: list[tuple[Letter, Message]] = []
+        for (letter, message), private in zip(ready, quoting, strict=True):
+            if not private:
+                passed.append((letter, message))
+            elif letter.digest:
+                for single in letter.singly():
+                    written, unwritten = self._write(way, single, now)
+                    singly.extend(written)
+                    results.extend(unwritten)
+            else:
+                log.warning(telemetry.PRIVATE_CONTENT, notice=letter.key, channel=way.name)
+                results.extend(self._stopped(letter, now))
+        if singly:
+            more, others = await self._without_private(way, singly, now)
+            passed += more
+            results += others
+        return passed, results
+
+    def _stopped(self, letter: Letter, now: datetime) -> list[DeliveryResult]:
+        """Its notices go another way or upward, and the administrators hear of it."""
+        self.stopped.update((one.notice.case_key, now) for one in letter.deliveries if one.notice.case_key)
+        return [DeliveryResult(one, DeliveryState.FAILED, now, error=PRIVATE) for one in letter.deliveries]
 
     # --- budgets ---------------------------------------------------------------------------------------
 
@@ -371,7 +412,7 @@ class Sender:
 
     def _wish(self, way: WayOut, letter: Letter, message: Message, *, merged: bool) -> Wish:
         first = letter.deliveries[0]
-        subject, text = unmarked(message)
+        subject, text = without_mark(message)
         return Wish(
             reference_of(message.key),
             first.notice.person,
@@ -413,6 +454,8 @@ class Sender:
             if letter.digest:
                 parts = [self._write(way, single, now) for single in letter.singly()]
                 return [one for written, _ in parts for one in written], [one for _, lost in parts for one in lost]
+            if isinstance(error, PrivateContent):
+                return [], self._stopped(letter, now)
             for one in letter.deliveries:
                 self.engine.rules.faults.note(one.policy_version, one.notice.case_key)
         return [], [DeliveryResult(one, DeliveryState.FAILED, now, error=problem) for one in letter.deliveries]
@@ -526,6 +569,13 @@ class Sender:
             again = result.at + POSTPONE
             return dataclasses.replace(result, state=DeliveryState.RETRYING, not_before_at=again)
         return result
+
+
+def _shown(way: WayOut, message: Message) -> str:
+    """What others may read on the way: of a mail the subject, of everything else all of it."""
+    if way.kind == "email":
+        return message.subject
+    return "\n".join((message.subject, message.text, *message.params.values()))
 
 
 def _two(_one: Delivery) -> int:

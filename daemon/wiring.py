@@ -337,6 +337,7 @@ class Node:
             found.append(alerts.unaccounted(proof.unaccounted))
         if self._sender is not None:
             found.extend(alerts.channel_at_rest(name, code) for name, code in self._sender.refusing.items())
+            found.extend(self._stopped_today(self._sender, now))
         found.extend(alerts.channel_unheard(name, code) for name, code in self._receiving.unheard(now).items())
         calendar = self.configuration.calendars[self.configuration.settings.office.calendar]
         held_at = proof.oldest_held_at
@@ -346,6 +347,11 @@ class Node:
             )
         unknown = alerts.year_unknown(calendar, now.astimezone(zone).date())
         return [*found, unknown] if unknown else found
+
+    def _stopped_today(self, sender: Sender, now: datetime) -> list[Trouble]:
+        today = now.astimezone(self.configuration.zone).date()
+        cases = [key for key, at in sender.stopped.items() if at.astimezone(self.configuration.zone).date() == today]
+        return [alerts.private_content(cases)] if cases else []
 
     def _tell(self, troubles: Sequence[Trouble], now: datetime) -> None:
         zone = self.configuration.zone

@@ -64,6 +64,13 @@ class Source:
         """These cases as they are now; a key that is missing has left the source. Raises SourceUnavailable."""
         raise NotImplementedError
 
+    def personal_values(self, keys: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """What the personal columns say of these cases: to stop a text that quotes it. Never kept, never logged.
+
+        Without such columns nothing is read. Raises SourceUnavailable.
+        """
+        raise NotImplementedError
+
     def newest_change_at(self) -> datetime | None:
         """How fresh the source is: the newest change time in it."""
         raise NotImplementedError

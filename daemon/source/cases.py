@@ -118,6 +118,12 @@ class CaseReader:
         return "；".join(filter(None, complaints))
 
 
+def personal_reader(rows: CaseRows) -> RowReader | None:
+    """Reads nothing but the personal columns; None if none is marked."""
+    personal = [column.column for _, column in rows.columns_by_path() if column.personal]
+    return RowReader(rows, rows.key.column, personal) if personal else None
+
+
 def _complaint(read: Callable[[Any], object], value: object) -> str:
     try:
         read(value)

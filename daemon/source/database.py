@@ -19,6 +19,7 @@ from daemon.source.cases import (
     extension_reader,
     milestone_reader,
     pause_reader,
+    personal_reader,
     put_in_order,
     recusal_reader,
     transfer_reader,
@@ -63,6 +64,7 @@ class DatabaseSource(Source):
         self._reading = Reading.of(mapping, zone, self._clock.now())
         self._engine = open_engine(mapping)
         self._cases = CaseReader(mapping.cases, self._reading)
+        self._personal = personal_reader(mapping.cases)
         self._related = _related_readers(mapping, self._reading)
         self._whole_numbers: dict[str, bool] = {}
         self._changes = _ChangeQueries(mapping, self._reading) if mapping.cases.changed else None
@@ -142,6 +144,23 @@ class DatabaseSource(Source):
         with reading(self._engine) as connection:
             cases, bad = self._read_keys(connection, keys)
         return {case.key: case for case in cases}, tuple(bad)
+
+    def personal_values(self, keys: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """What the personal columns say of these cases: to stop a text that quotes it. Never kept, never logged.
+
+        Without such columns nothing is read. Raises SourceUnavailable.
+        """
+        if self._personal is None or not keys:
+            return {}
+        found: dict[str, tuple[str, ...]] = {}
+        with reading(self._engine) as connection:
+            wanted = native(keys, whole_numbers=self._are_whole_numbers(connection, "cases", self._cases.reader))
+            for row in self._personal.among(connection, wanted):
+                key = key_text(row[0])
+                if key is not None:
+                    said = (key_text(value) for value in row[1:])
+                    found[key] = (*found.get(key, ()), *(value.strip() for value in said if value))
+        return found
 
     def newest_change_at(self) -> datetime | None:
         """The newest change time that is not in the future; None if there is none. Raises SourceUnavailable."""

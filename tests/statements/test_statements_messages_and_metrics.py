@@ -73,7 +73,7 @@ async def test_statement_45_a_private_number_is_stopped_before_sending_and_not_l
             assert world.texts.messages == []
         outbox = world.deliveries()
         assert {one.state for one in outbox} == {DeliveryState.FAILED}
-        assert {one.error for one in outbox} == {"render:PrivateContent"}
+        assert {one.error for one in outbox} == {"private_content"}
         assert "已拦截" in said.getvalue()
         assert value not in said.getvalue()
         failures = [str(dict(row.body)) for row in world.store.ledger(CASE) if row.kind == "failed"]
