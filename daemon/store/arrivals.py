@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _S = DeliveryState
 _MAY_HAVE_ARRIVED = frozenset({_S.SENDING, _S.IN_DOUBT, _S.RETRYING, _S.ACCEPTED})
+_UNDECIDED = frozenset({_S.SENDING, _S.RETRYING})  # what became of the last attempt will show
 _OVER = frozenset(
     {_S.FAILED, _S.CANCELLED}
 )  # others were told, or nobody was to be: what arrived is a fact all the same
@@ -56,7 +57,7 @@ def comes_to(one: Delivery, told: ReceiptTold) -> Verdict:
     if told.came is Came.FAILED:
         return _failed(one, told)
     if told.came is Came.ACCEPTED:
-        return Verdict(_S.ACCEPTED) if one.state is _S.IN_DOUBT else NOTHING
+        return Verdict(_S.ACCEPTED) if one.state is _S.IN_DOUBT else Verdict(wait=one.state in _UNDECIDED)
     read = told.came is Came.READ and one.read_at is None
     if one.state in _MAY_HAVE_ARRIVED:
         again = one.state is _S.RETRYING and one.delivered_at is not None  # put back by somebody who knew that
@@ -67,19 +68,17 @@ def comes_to(one: Delivery, told: ReceiptTold) -> Verdict:
 
 
 def _failed(one: Delivery, told: ReceiptTold) -> Verdict:
-    """It did not arrive: what we took for sent failed. One that is tried again anyway needs no such news.
+    """It did not arrive: what we took for sent failed, unless that is told of an earlier attempt.
 
-    While a further attempt is on the wire it is not known yet which of them is meant.
+    While another attempt is to be made, or on the wire, it is not known yet which of them is meant.
     """
     known = "" if one.reference.startswith(DIGEST_KEY) else one.reference
     another = bool(told.theirs and known) and told.theirs != known
     if one.state in (_S.IN_DOUBT, _S.ACCEPTED):
         return NOTHING if another else Verdict(_S.FAILED)
-    if one.state is _S.SENDING:
-        if one.attempts <= 1:
-            return Verdict(_S.FAILED)
-        return NOTHING if known and told.theirs == known else Verdict(wait=True)
-    return NOTHING
+    if one.state is _S.SENDING and one.attempts <= 1:
+        return Verdict(_S.FAILED)
+    return Verdict(wait=one.state in _UNDECIDED and not (known and told.theirs == known))
 
 
 def meant(connection: sa.Connection, receipts: Sequence[ReceiptTold]) -> list[list[Delivery]]:
@@ -243,7 +242,7 @@ def _events(
     if one.possible_duplicate:
         body["possible_duplicate"] = True
     kinds: list[str] = []
-    if late and (verdict.arrived or verdict.read):
+    if late and verdict.arrived:
         kinds.append("late_receipt")
     elif verdict.state is not None:
         kinds.append(_SAID[verdict.state])
