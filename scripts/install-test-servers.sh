@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make sure the database servers the tests start for themselves are on this machine, SpamAssassin (8 MB, with Perl's
-# Mail::DKIM), by which the tests judge our mails, and Chromium with a Chinese font, which opens our pages. Idempotent;
-# quick when they are.
+# Mail::DKIM), by which the tests judge our mails, Chromium with a Chinese font, which opens our pages, and Kannel with its
+# fake SMSC (20 MB), through which they send texts. Idempotent; quick when they are.
 # Nothing is started: the tests run their own temporary servers. As root, or with sudo that asks no password,
 # what is missing is installed with apt; otherwise the package is named and the script fails.
 set -eu
@@ -29,6 +29,9 @@ have chromium || missing="$missing chromium"
 if ! ls /usr/share/fonts/opentype/noto/Noto*CJK* >/dev/null 2>&1; then
   missing="$missing fonts-noto-cjk"
 fi
+if [ -z "${DUBAN_TEST_WITHOUT_KANNEL:-}" ] && ! { have bearerbox && [ -x /usr/lib/kannel/test/fakesmsc ]; }; then
+  missing="$missing kannel kannel-extras"
+fi
 [ -n "$missing" ] || exit 0
 
 say "测试需要以下软件包，正在安装：$missing（不会启动服务） / installing for the tests: $missing (no service is started)"
@@ -37,8 +40,8 @@ if [ "$(id -u)" = 0 ]; then
 elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
   as_root="sudo -n"
 else
-  say "没有权限安装：请先安装软件包 $missing，或设置 DUBAN_TEST_MARIADB / DUBAN_TEST_POSTGRESQL / DUBAN_TEST_WITHOUT_SPAMASSASSIN。"
-  say "not allowed to install: please install the package $missing, or set DUBAN_TEST_MARIADB / DUBAN_TEST_POSTGRESQL / DUBAN_TEST_WITHOUT_SPAMASSASSIN."
+  say "没有权限安装：请先安装软件包 $missing，或设置 DUBAN_TEST_MARIADB / DUBAN_TEST_POSTGRESQL / DUBAN_TEST_WITHOUT_SPAMASSASSIN / DUBAN_TEST_WITHOUT_KANNEL。"
+  say "not allowed to install: please install the package $missing, or set DUBAN_TEST_MARIADB / DUBAN_TEST_POSTGRESQL / DUBAN_TEST_WITHOUT_SPAMASSASSIN / DUBAN_TEST_WITHOUT_KANNEL."
   exit 1
 fi
 if ! command -v apt-get >/dev/null 2>&1; then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 HERE = "https://duban.example.com/in/sms"
 CALLBACK_TOKEN = "not-a-real-callback-token"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
+_PATIENCE = 20.0  # seconds
 JSON = {"content-type": "application/json"}
 
 
@@ -62,9 +64,10 @@ def from_twilio(fields: dict[str, str], token: str, url: str = HERE) -> Call:
 class CallListener(FaultyServer):
     """A web server that lets one channel hear what is sent to `/in`, and keeps what it learnt."""
 
-    def __init__(self, channel: Listening) -> None:
+    def __init__(self, channel: Listening | None = None) -> None:
         super().__init__()
-        self._channel = channel
+        self.channel = channel
+        self._heard = asyncio.Condition()
         self.news: list[News] = []
         self.refused: list[str] = []
         self.calls: list[Call] = []
@@ -72,6 +75,17 @@ class CallListener(FaultyServer):
     def routes(self) -> list[web.RouteDef]:
         """Everything under `/in`."""
         return [web.route("*", "/in{rest:.*}", self._hear)]
+
+    async def hear_of(self, *, learnt: int = 0, said: int = 0) -> None:
+        """Wait until so many receipts and replies have come."""
+
+        def enough() -> bool:
+            return (
+                sum(len(one.learnt) for one in self.news) >= learnt and sum(len(one.said) for one in self.news) >= said
+            )
+
+        async with self._heard:
+            await asyncio.wait_for(self._heard.wait_for(enough), _PATIENCE)
 
     async def _hear(self, request: web.Request) -> web.StreamResponse:
         fault = self.next_fault()
@@ -82,10 +96,13 @@ class CallListener(FaultyServer):
         call = Call(request.method, str(request.url), headers, query, await request.read())
         self.calls.append(call)
         try:
-            news, answer = self._channel.hear(call)
+            assert self.channel is not None
+            news, answer = self.channel.hear(call)
         except CallRefused as refused:
             self.refused.append(refused.code)
             return web.Response(status=refused.status)
-        self.news.append(news)
+        async with self._heard:
+            self.news.append(news)
+            self._heard.notify_all()
         whole: dict[str, Any] = {"status": answer.status, "body": answer.body}
         return web.Response(**whole, headers={"Content-Type": answer.content_type})
