@@ -195,7 +195,8 @@ class _Session(SMTP):
         if fault == SLOW:
             self.event_handler.hanging.set()
             await self.event_handler.lateness()
-            await self.push("554 too late to be the answer to anything")
+            with contextlib.suppress(ConnectionError):  # whoever waited has left
+                await self.push("554 too late to be the answer to anything")
             return True
         if fault == SHUT:
             self.transport.write_eof()
