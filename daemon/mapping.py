@@ -342,7 +342,10 @@ class MilestoneRows(Entity):
 
 
 class OfficialRows(Entity):
-    """人员: `mobile` becomes the sms address, `email` the mail address, `addresses` any further kind."""
+    """人员: `mobile` becomes the sms address, `email` the mail address, `addresses` any further kind.
+
+    `prefers` holds the kinds or channels somebody would rather be told over, the first before the others.
+    """
 
     key: Column
     name: Column
@@ -351,6 +354,7 @@ class OfficialRows(Entity):
     email: Column | None = None
     active: Column | None = None
     addresses: dict[FieldName, Column] = Field(default_factory=dict)
+    prefers: Column | None = None
 
 
 class UnitRows(Entity):

@@ -31,6 +31,7 @@ HELD = frozenset(
         "skipped",
         "quiet",
         "gathered",
+        "preference",
         "release",
         "recused",
         "delegated",

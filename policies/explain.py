@@ -50,6 +50,7 @@ WHY: Mapping[Why, Text] = {
     Why.RECUSED: Text("回避", "recused"),
     Why.RELEASE: Text("待核发", "awaits release"),
     Why.QUIET: Text("免打扰", "quiet hours"),
+    Why.PREFERENCE: Text("按本人选择", "as he chose"),
     Why.GATHERED: Text("并入汇总", "gathered"),
     Why.SHIRKING: Text("推诿", "shirking"),
     Why.REVIEW: Text("挂账复查", "review"),

@@ -132,13 +132,17 @@ class FirstHandler:
 
 @dataclass(frozen=True, slots=True)
 class Official:
-    """A person who may get messages. `addresses` maps a kind (`sms`, `email`) to the address."""
+    """A person who may get messages. `addresses` maps a kind (`sms`, `email`) to the address.
+
+    `prefers` are the kinds or channels he would rather be told over, the first before the others (偏好).
+    """
 
     key: str
     name: str
     unit: str | None = None
     addresses: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     active: bool = True
+    prefers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +437,14 @@ class DigestRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """What people may choose themselves: among which kinds or channels, and for messages of which lights."""
+
+    channels: tuple[str, ...]
+    lights: tuple[str, ...] = ("green", "yellow", "orange")
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One supervision policy (督办策略): which cases, which limits, which ladders; `roles` are the titles of roles.
 
@@ -440,7 +452,7 @@ class Policy:
     `legs` are the ways up the chain goes (`functional`, `territorial`, or both); the territorial one begins at the unit
     whose area is the case's field `place`. Whoever stands above the role `release_above` in `chain`, or in a unit above
     the one where that role was found, gets a message only once a human released it; None: no release is needed.
-    A `dark` policy decides everything and sends nothing.
+    A `dark` policy decides everything and sends nothing. Without a `choice` nobody's preference counts.
     """
 
     id: str
@@ -461,6 +473,7 @@ class Policy:
     quiet: QuietHours | None = None
     digest: DigestRule | None = None
     dark: bool = False
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -630,6 +643,7 @@ class Why(StrEnum):
     SHIRKING = "shirking"  # handed back more often than allowed (推诿)
     REVIEW = "review"  # a parked case comes back
     HANDED_OVER = "handed_over"  # the holder's clock ended because another holds the case now
+    PREFERENCE = "preference"  # he gets it over the channel he chose
     PLATFORM_BREACH = "platform_breach"  # the platform's limit passed
 
 

@@ -133,7 +133,11 @@ def _addresses(at_desk: Desk, one: Reached) -> str:
 
     official = at_desk.directory.officials.get(one.person or "")
     there = sorted(official.addresses.items(), reverse=True) if official else []
-    return "\n".join(mask_text(address) for _, address in there) or "—"
+    lines = [mask_text(address) for _, address in there]
+    if official is not None and official.prefers:
+        chosen = at_desk.names.channels(official.prefers)
+        lines.append(speak(f"选择：{chosen}", f"prefers {chosen}"))
+    return "\n".join(lines) or "—"
 
 
 def _why(at_desk: Desk, one: Reached) -> list[str]:

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from daemon.source.values import Reading
 
 MAIL_ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]+")
+_BETWEEN = re.compile(r"[\s,，、;；/|]+")
+_CALLED = {
+    "短信": "sms",
+    "手机": "sms",
+    "邮件": "email",
+    "邮箱": "email",
+    "企业微信": "wecom",
+    "钉钉": "dingtalk",
+    "飞书": "feishu",
+}  # how an office calls the kinds of address
 Named = TypeVar("Named", Official, OfficeUnit)
 
 
@@ -102,6 +112,7 @@ def _officials(
     )
     active = pick_bool("active", rows.active, reading, at)
     kinds = {"sms": rows.mobile, "email": rows.email, **rows.addresses}
+    prefers = pick_text("prefers", rows.prefers, reading, at)
     addresses = {
         kind: pick_text(kind, column.model_copy(update={"type": "text"}), reading, at)
         for kind, column in kinds.items()
@@ -117,9 +128,16 @@ def _officials(
         if addresses and not there:
             bad.append(BadRow("officials", person, "没有手机号码也没有邮箱", set_aside=False))
         works = active(row)
-        return Official(person, name(row) or person, unit(row), good, works is not False)
+        chosen = preferences(prefers(row) or "")
+        return Official(person, name(row) or person, unit(row), good, works is not False, chosen)
 
     return _readable("officials", found, at[rows.key.column], official, bad)
+
+
+def preferences(written: str) -> tuple[str, ...]:
+    """`wecom,sms` or `企业微信、短信` as kinds or channels, each once, in that order."""
+    words = (word.strip() for word in _BETWEEN.split(written))
+    return tuple(dict.fromkeys(_CALLED.get(word, word) for word in words if word))
 
 
 def _good_addresses(person: str, there: Mapping[str, str], region: str, bad: list[BadRow]) -> dict[str, str]:

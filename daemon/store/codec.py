@@ -31,7 +31,7 @@ from policies.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from policies.model import Scalar
 
@@ -286,7 +286,10 @@ def encode_directory(people: Directory) -> str:
     """Everybody, addresses too: the store is the only place they are kept, and it is not logged."""
     return encode(
         {
-            "officials": [(o.key, o.name, o.unit, dict(o.addresses), o.active) for o in people.officials.values()],
+            "officials": [
+                (o.key, o.name, o.unit, dict(o.addresses), o.active, *([o.prefers] if o.prefers else []))
+                for o in people.officials.values()
+            ],
             "units": [(u.key, u.name, u.parent, u.area, u.area_parent) for u in people.units.values()],
             "posts": [(p.unit, p.role, p.official, _iso(p.from_at), _iso(p.to_at)) for p in people.posts],
             "administrators": list(people.administrators),
@@ -297,9 +300,15 @@ def encode_directory(people: Directory) -> str:
     )
 
 
+def _official(
+    key: str, name: str, unit: str | None, addresses: dict[str, str], active: bool, prefers: Sequence[str] = ()
+) -> Official:
+    return Official(key, name, unit, addresses, active, tuple(prefers))
+
+
 def without_addresses(people: Directory) -> Directory:
     """Everybody, but no way to reach them: for what is kept of the past."""
-    named = {key: replace(official, addresses={}) for key, official in people.officials.items()}
+    named = {key: replace(official, addresses={}, prefers=()) for key, official in people.officials.items()}
     return replace(people, officials=named)
 
 
@@ -307,7 +316,7 @@ def decode_directory(text: str) -> Directory:
     """The directory that was encoded."""
     stored = decode(text)
     return Directory(
-        officials={key: Official(key, *rest) for key, *rest in stored["officials"]},
+        officials={key: _official(key, *rest) for key, *rest in stored["officials"]},
         units={key: OfficeUnit(key, *rest) for key, *rest in stored["units"]},
         posts=tuple(
             Post(unit, role, official, _maybe_at(from_at), _maybe_at(to_at))

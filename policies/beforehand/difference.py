@@ -57,6 +57,7 @@ WORDS: dict[str, Text] = {
     "chain": Text("上级链", "chain"),
     "counted_from": Text("延期起算", "extension counted from"),
     "cutoff": Text("截止时刻", "cut-off"),
+    "choice": Text("由本人选择", "left to choose"),
     "dark": Text("只试运行、不发送", "dark"),
     "digest": Text("汇总", "digest"),
     "done": Text("办结节点", "done"),

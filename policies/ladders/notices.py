@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from policies.ladders.quiet import hold_until, is_hour_class
 from policies.ladders.recipients import RESTRICTED
-from policies.ladders.via import reachable
+from policies.ladders.via import preferred, reachable
 from policies.model import Light, Notice, ObligationState
 from policies.moving import shift
 from policies.people.seats import role_title
@@ -106,12 +106,26 @@ def notices_to(
     to: Recipient, letter: Letter, channels: Channels, facts: Mapping[str, Scalar], setting: Setting
 ) -> list[Notice]:
     """The letter to one person over every channel that reaches him, or over the first, the others in its stead."""
+    channels = channels_for(to, letter, channels, setting)
     names = reachable(to.person, channels, setting.directory)
     if not channels.in_order:
         return [notice(to, letter, name, facts, setting) for name in names]
     if not names:
         return []
     return [notice(to, letter, names[0], facts, setting, names[1:], waiting_time(channels, setting))]
+
+
+def channels_for(to: Recipient, letter: Letter, channels: Channels, setting: Setting) -> Channels:
+    """The channels of a step for this person: as he prefers, where the policy leaves it to him (偏好).
+
+    Red is not his to choose, nor what wakes him, counts in hours or is restricted.
+    """
+    choice = setting.policy.choice
+    if choice is None or setting.light is Light.RED or setting.light.value not in choice.lights:
+        return channels
+    if letter.may_wake or to.role == RESTRICTED or is_hour_class(setting.limit):
+        return channels
+    return preferred(channels, setting.directory.officials.get(to.person), choice, setting.kinds)
 
 
 def waiting_time(channels: Channels, setting: Setting) -> timedelta | None:

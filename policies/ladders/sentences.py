@@ -167,6 +167,15 @@ def no_address(step: str, person: str, channel: str, at: datetime) -> Reason:
     return Reason(Why.UNREACHABLE, Text(zh, en), step, at, person)
 
 
+def preferred(step: str, person: str, channel: str, at: datetime) -> Reason:
+    """He gets it over the channel he chose."""
+    zh, en = (
+        f"{person} 选择由 {channel} 接收，发不到再用其他通道。",
+        f"{person} chose {channel}; the others if it fails.",
+    )
+    return Reason(Why.PREFERENCE, Text(zh, en), step, at, person)
+
+
 def held(step: str, until: datetime, calendar: Calendar, at: datetime) -> Reason:
     """It waits for the end of the quiet hours."""
     said = instant_of(until, calendar)

@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from policies.ladders import sentences
-from policies.ladders.notices import Letter, courtesy, expires_at, facts_of, may_be_gathered, name_of, notices_to
+from policies.ladders.notices import (
+    Letter,
+    channels_for,
+    courtesy,
+    expires_at,
+    facts_of,
+    may_be_gathered,
+    name_of,
+    notices_to,
+)
 from policies.ladders.recipients import Recipient, recipient, recipients_of
 from policies.ladders.rungs import RELEASE
 from policies.ladders.slots import slot_for
@@ -78,7 +87,10 @@ def _say(rung: Rung, speech: _Speech, told: set[str] | None) -> tuple[list[Notic
             told.add(person.person)
         mine = notices_to(person, letter, channels, speech.facts, setting)
         notices += mine
-        if len(mine) < len(channels.names):
+        chosen = channels_for(person, letter, channels, setting)
+        if mine and chosen is not channels:
+            reasons.append(sentences.preferred(rung.id, person.person, mine[0].channel, rung.at))
+        elif len(mine) < len(channels.names):
             reasons += _gaps(rung, person, channels, setting)
         if person.release:
             waiting.append(person)

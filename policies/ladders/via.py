@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from policies.duration import Duration
-    from policies.model import Directory, Policy, Via
+    from policies.model import Choice, Directory, Official, Policy, Via
 
 
 @dataclass(slots=True)  # not frozen: one is made for every decision, and that costs twice as much
@@ -39,6 +39,35 @@ def _set_up(named: tuple[str, ...], kinds: Mapping[str, str]) -> tuple[str, ...]
         return tuple(first_of.values())
     ready = dict.fromkeys(name if name in kinds else first_of.get(name) for name in named)
     return tuple([name for name in ready if name is not None]) or tuple(first_of.values()) or named
+
+
+def preferred(
+    channels: Channels, official: Official | None, choice: Choice | None, kinds: Mapping[str, str]
+) -> Channels:
+    """The channels of a step as that person would rather have them (偏好), within what the policy lets him choose.
+
+    What he prefers and has an address for comes first, the policy's own follow if it fails: whoever would have been
+    reached still is. The same channels, untouched, where he has no say or says nothing that can be done.
+    """
+    if choice is None or official is None or not official.prefers:
+        return channels
+    first_of = first_of_each_kind(kinds)
+    wanted = dict.fromkeys(word if word in kinds else first_of.get(word, "") for word in official.prefers)
+    mine = tuple([name for name in wanted if name and _may_choose(name, choice, kinds) and _has(official, kinds[name])])
+    if not mine or channels.names == mine:
+        return channels
+    names = (*mine, *(name for name in channels.names if name not in mine))
+    if channels.in_order and names == channels.names:
+        return channels
+    return Channels(names, tuple([kinds.get(name, name) for name in names]), in_order=True, wait=channels.wait)
+
+
+def _may_choose(name: str, choice: Choice, kinds: Mapping[str, str]) -> bool:
+    return name in choice.channels or kinds[name] in choice.channels
+
+
+def _has(official: Official, kind: str) -> bool:
+    return bool(official.addresses.get(kind))
 
 
 def channels_named(names: tuple[str, ...], kinds: Mapping[str, str]) -> Channels:

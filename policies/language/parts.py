@@ -19,6 +19,7 @@ from policies.language.words import (
     TEXT,
     WRITTEN,
     CalendarName,
+    Channel,
     FieldName,
     KnownNames,
     Milestone,
@@ -33,6 +34,7 @@ from policies.language.words import (
     Words,
 )
 from policies.model import (
+    Choice,
     DigestRule,
     FirstHandlerRule,
     Policy,
@@ -129,6 +131,28 @@ class DigestPart(Part):
         return DigestRule(lights, self.at_least, tuple(sorted({*(self.at or ())})))
 
 
+class ChoicePart(Part):
+    """哪些消息由本人选通道 / which messages people may choose the channel of."""
+
+    channels: Words[Channel] = Field(
+        description="可以选的通道或种类 / the channels or kinds to choose among", examples=[["email", "wecom"]]
+    )
+    lights: Words[Literal["green", "yellow", "orange"]] = Field(
+        default=["green", "yellow", "orange"], description="哪些灯的消息；红灯从不由人选 / of which lights, red never"
+    )
+
+
+_ChoiceWritten = Annotated[Annotated[Words[Channel], TEXT] | Annotated[ChoicePart, MAPPING], WRITTEN]
+
+
+def _choice(written: list[str] | ChoicePart | None) -> Choice | None:
+    if written is None:
+        return None
+    if isinstance(written, ChoicePart):
+        return Choice(tuple(written.channels), tuple(light for light in LIGHTS if light in written.lights))
+    return Choice(tuple(written))
+
+
 class RolePart(Part):
     """由案件写明是谁的角色，如包案领导 / a role whose holder the case itself names."""
 
@@ -177,6 +201,11 @@ class PolicyFile(Part):
     )
     digest: DigestPart | None = Field(default=None, description="汇总消息；不写不汇总 / put messages together")
     dark: bool = Field(default=False, description="true：只算不发，试运行 / decides everything and sends nothing")
+    may_choose: _ChoiceWritten | None = Field(
+        default=None,
+        description="本人可在哪些通道里选（officials.prefers）；不写不由人选 / channels people may choose among",
+        examples=[["email", "wecom"], {"channels": ["email", "wecom"], "lights": ["green", "yellow"]}],
+    )
     via: ViaWritten | None = Field(
         default=None, description="默认用哪些通道；不写用已配置的全部 / the default channels"
     )
@@ -213,6 +242,7 @@ class PolicyFile(Part):
             quiet=None if self.quiet_hours is None else self.quiet_hours.value(),
             digest=None if self.digest is None else self.digest.value(),
             dark=self.dark,
+            choice=_choice(self.may_choose),
         )
 
 

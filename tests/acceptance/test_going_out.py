@@ -80,6 +80,26 @@ async def test_a_text_without_a_receipt_is_followed_by_a_mail(tmp_path: Path, st
         ]
 
 
+async def test_what_a_column_says_he_prefers_is_how_he_is_told(tmp_path: Path, store_url: str) -> None:
+    """He chose mail: one mail, no text; past the limit the policy decides again. It survives in the store."""
+
+    def prepare(office: Office) -> None:
+        office.execute("ALTER TABLE people ADD COLUMN chosen TEXT")
+        office.execute("UPDATE people SET chosen = '邮件、短信' WHERE code IN ('h0', 'p-leader')")
+        office.change("source.yaml", "email: mail}", "email: mail, prefers: chosen}")
+        office.change("policies/office.yaml", "via: [sms, email]", "via: [sms, email]\nmay_choose: [email]")
+
+    async with running_office(tmp_path, store_url, prepare=prepare) as world:
+        told = await world.live_until("2026-09-16 12:00")
+        assert [(one.channel, one.to) for one in told] == [("email", "handler0@example.com")]
+        kept = world.store.directory()
+        assert kept is not None
+        assert kept[0].officials["h0"].prefers == ("email", "sms")
+        late = await world.live_until("2026-10-09 10:00")
+        urged = {one.channel for one in late if one.to in {"leader@example.com", "+8613800000001"}}
+        assert urged == {"sms", "email"}
+
+
 async def test_a_dark_policy_decides_everything_and_sends_nothing(tmp_path: Path, store_url: str) -> None:
     """Two weeks of a dark policy: all is on record, nothing arrives anywhere."""
     async with running_office(tmp_path, store_url, prepare=policy(("via:", "dark: true\nvia:"))) as world:
