@@ -60,15 +60,6 @@ class Answering(Protocol):
         ...
 
 
-class NobodyAnswers:
-    """Leaves replies waiting until there is somebody who can take them over."""
-
-    def take(self, reply: Reply, now: datetime) -> bool:
-        """Not now."""
-        del reply, now
-        return False
-
-
 class Addresses:
     """Whose address it is: mobile numbers compared in E.164, everything else without regard to case."""
 

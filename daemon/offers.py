@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from daemon.settings import Configuration, ConsoleSettings
 
 MAIL = "email"
+# What is answered to who writes back, by the word after `answer_` in the name of the template.
+ANSWERS = ("taken", "already", "closed", "not_sent", "not_yours", "which", "help", "stopped", "resumed")
 _FIRST_CODE, _CODES = 1000, 9000  # no code begins with a nought, which people leave out
 
 
@@ -47,6 +49,11 @@ class Offers:
         self._links = None if console is None else Links(console)
         self._kinds = kinds
         self._media = media
+
+    @property
+    def answering(self) -> frozenset[str]:
+        """The kinds of address over whose channels people can write back and are answered."""
+        return frozenset(self._kinds.get(name, name) for name, medium in self._media.items() if medium.replies)
 
     def of(self, channel: str, key: str, delivery: int, decided_at: datetime) -> Offer:
         """What the message with that idempotency key offers over that channel; `delivery` is its first one's number."""

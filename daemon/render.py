@@ -24,7 +24,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from channels.base import PARAMETERS, Message
-from daemon.offers import NO_OFFER, NOTHING_OFFERED, Offer, Offers
+from daemon.offers import ANSWERS, NO_OFFER, NOTHING_OFFERED, Offer, Offers
 from daemon.privacy import identifies
 from policies.model import Notice, Official, Why
 from policies.spelling import did_you_mean
@@ -363,7 +363,8 @@ class Renderer:
         """Every mistake in the templates the policies use: missing, not to be rendered, or too long for a text message.
 
         Every `say` of every step is tried for each kind of channel with made-up facts in every state of a limit; and
-        so is what a policy says beside its steps: the digest, the text without content, the one about hand-backs.
+        so is what a policy says beside its steps: the digest, the text without content, the one about hand-backs; and
+        what is answered to who writes back.
         """
         problems: dict[Text, None] = {}
         for policy, ladder, say, kind in _uses(policies):
@@ -378,7 +379,19 @@ class Renderer:
                 self._try_digest(policy, kind)
             except RenderError as error:
                 problems[error.message] = None
+        for kind in sorted(self.offers.answering):
+            problems.update(dict.fromkeys(self._answers_wrong(kind)))
         return list(problems)
+
+    def _answers_wrong(self, kind: str) -> Iterator[Text]:
+        for word in ANSWERS:
+            for made_up in SAMPLE_ANSWERS:
+                say = f"answer_{word}"
+                facts = {**_sample_facts("书面告知", STANDARD), **made_up}
+                try:
+                    self.render(replace(SAMPLE_NOTICE, say=say, facts=facts), _sample_official(kind), kind)
+                except RenderError as error:
+                    yield error.message
 
     def _try_digest(self, policy: Policy, kind: str) -> None:
         for ladder in policy.ladders:
@@ -765,6 +778,10 @@ SAMPLE_NOTICE = Notice(
 )
 
 
+SAMPLE_ANSWERS: tuple[Mapping[str, Scalar], ...] = (
+    {"answer_code": "", "answer_late": False, "answer_at": "2026-09-17 10:00", "answer_count": 1},
+    {"answer_code": "7342", "answer_late": True, "answer_at": "2026-09-17 10:00", "answer_count": 3},
+)
 _MADE_UP: Mapping[str, Mapping[str, Scalar]] = {
     "alert": {"alert_title": "共享数据库无法访问", "alert_text": "自 09:00 起读不到共享数据库。请检查数据库和网络。"},
     "release_wanted": {"awaits_title": "主要负责人", "awaits_name": "主要负责人甲"},

@@ -16,9 +16,10 @@ from urllib.parse import quote
 
 from channels.base import Listening, PermanentFailure
 from daemon import alerts, telemetry
+from daemon.answering import Answers
 from daemon.engine import Engine
 from daemon.errors import SettingsError, SourceUnavailable
-from daemon.incoming import NobodyAnswers, Receiving
+from daemon.incoming import Receiving
 from daemon.intake import SyncReport
 from daemon.offers import offers_of
 from daemon.policy_release import (
@@ -216,7 +217,8 @@ class Node:
         self._stack = AsyncExitStack()
         self._read_only = read_only
         region = configuration.settings.source.phone_region
-        self._receiving = Receiving(self._engine, region, clock, self._executor, NobodyAnswers())
+        answers = Answers(self._engine, configuration.zone)
+        self._receiving = Receiving(self._engine, region, clock, self._executor, answers)
 
     # --- the jobs --------------------------------------------------------------------------------------
 

@@ -98,11 +98,17 @@ def foreign_owners(owners: Mapping[str, Sequence[str]]) -> list[Text]:
 
 
 def _template_problems(configuration: Configuration) -> list[Text]:
+    from daemon.offers import offers_of  # noqa: PLC0415 - as below
     from daemon.render import Renderer  # noqa: PLC0415 - templates matter only once the rest is right
 
     office = configuration.settings.office
     renderer = Renderer(
-        configuration.templates, office.name, office.signature, configuration.zone, configuration.settings.language
+        configuration.templates,
+        office.name,
+        office.signature,
+        configuration.zone,
+        configuration.settings.language,
+        offers_of(configuration),
     )
     return renderer.check(configuration.policies)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +15,10 @@ from pydantic import SecretStr
 
 from channels.wire.identity import reference_of
 from daemon.medium import Medium
-from daemon.offers import NO_OFFER, Offer, Offers, code_of
-from daemon.render import SAMPLE_OFFER, Renderer, sms_units
+from daemon.offers import ANSWERS, NO_OFFER, Offer, Offers, code_of
+from daemon.render import SAMPLE_ANSWERS, SAMPLE_OFFER, Renderer, sms_units
 from daemon.settings import ConsoleSettings
-from policies.model import Notice, Official, Why
+from policies.model import Notice, Official, PolicySet, Why
 
 if TYPE_CHECKING:
     from policies.model import Scalar
@@ -139,3 +140,24 @@ def test_a_channel_offers_what_it_lets_through(
 def test_without_a_console_there_are_no_links() -> None:
     """Nobody is sent to an address where nothing listens."""
     assert not Offers(None, KINDS, {}).of("email", "key", 7, DUE).link
+
+
+@pytest.mark.parametrize("kind", ["sms", "email"])
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("word", ANSWERS)
+def test_every_answer_can_be_written_for_one_case_and_for_several(word: str, language: Language, kind: str) -> None:
+    """In both languages, as a text of one part in Chinese, and as a mail."""
+    for facts in SAMPLE_ANSWERS:
+        text, _ = message(f"answer_{word}", kind, NO_OFFER, timedelta(days=-9), language, **facts)
+        assert text.strip()
+        assert kind == "email" or language == "en" or sms_units(text) <= 70, text
+
+
+def test_check_names_an_answer_that_is_missing_where_people_can_reply(tmp_path: Path) -> None:
+    """Without it nobody would be answered; where no channel takes replies it is not needed."""
+    folder = Path(shutil.copytree(SHIPPED, tmp_path / "templates"))
+    (folder / "standard" / "answer_help.sms.txt").unlink()
+    for medium, missing in ((Medium(replies=True), 1), (Medium(), 0)):
+        offers = Offers(None, KINDS, {"sms": medium})
+        renderer = Renderer(folder, "某市信访局", "某市信访局", ZoneInfo("Asia/Shanghai"), "zh", offers)
+        assert len(renderer.check(PolicySet("v1", {}))) == missing

@@ -79,7 +79,7 @@ def test_a_case_number_says_which(text: str) -> None:
         "什么意思",
         "",
         "  ",
-        "OKTOBER",
+        "OKLAHOMA",
         "7342 5581",
         "退订7342",
         "你是谁",
