@@ -261,7 +261,7 @@ class HeardHttpChannel(HttpChannel):
         return self._calls.hear(call)
 
 
-def open_http(settings: HttpSettings) -> HttpChannel:
+def open_http(settings: HttpSettings) -> HttpChannel | HeardHttpChannel:
     """A channel over this gateway; nothing is asked before the first message.
 
     Raises:

@@ -100,13 +100,13 @@ def sheet_of(channel_type: ChannelType, origin: str = BUILT_IN) -> Sheet:
 
 
 def abilities_of(channel_type: ChannelType) -> Abilities:
-    """What the type says of itself, and what its class has methods for."""
-    opened = _class_of(channel_type)
+    """What the type says of itself, and what one of its classes has methods for."""
+    opened = _classes_of(channel_type)
     return Abilities(
         asked="asked" in channel_type.can,
         delivery="delivery" in channel_type.can,
-        called=hasattr(opened, "hear"),
-        collected=hasattr(opened, "collect"),
+        called=any(hasattr(one, "hear") for one in opened),
+        collected=any(hasattr(one, "collect") for one in opened),
         replies="replies" in channel_type.can,
     )
 
@@ -138,13 +138,13 @@ def _origins() -> dict[str, str]:
     return {name: origin for name, origin in found.items() if name not in built_in}
 
 
-def _class_of(channel_type: ChannelType) -> object:
-    """The class `open` says it gives; a class used as `open` is its own."""
+def _classes_of(channel_type: ChannelType) -> list[object]:
+    """The classes `open` says it gives, one of them or another; a class used as `open` is its own."""
     if isinstance(channel_type.open, type):
-        return cast("object", channel_type.open)
+        return [cast("object", channel_type.open)]
     written = getattr(channel_type.open, "__annotations__", {}).get("return")
     known: dict[str, object] = getattr(channel_type.open, "__globals__", {})
-    return known.get(written) if isinstance(written, str) else written
+    return [known.get(one.strip()) for one in written.split("|")] if isinstance(written, str) else [written]
 
 
 def _first_line(channel_type: ChannelType) -> Text:

@@ -15,6 +15,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from channels.wire.identity import reference_of
 from daemon.store import Store
 from daemon.store.values import FINAL, DeliveryState
-from support.chaos_servers import REFUSED
+from support.chaos_servers import ARRIVED, CALLBACK_TOKEN, REFUSED
 from support.daemon_process import DUBAN, TESTS, duban, environment, recorded
 from support.office import build_office
 
@@ -56,7 +57,7 @@ class Chaos:
     kills: int
     seed: int
     nodes: int = 1
-    storm: int = 0  # requests of each server the storm lasts; 0: as many as there are notices
+    storm: int = 0  # requests of each server the storm lasts; 0: as many as it has notices
 
     @property
     def cases(self) -> int:
@@ -81,6 +82,7 @@ class Aftermath:
     deliveries: Sequence[Delivery]
     taken: Sequence[Taken]
     faults: Counter[str]
+    receipts: Sequence[Mapping[str, str]]  # what the gateway told and the daemon took
     kinds: Counter[str]  # lines of the ledger by kind
     passed_on: frozenset[str]  # notices the ledger says another channel, or somebody else, was told instead
     in_flight: Sequence[int]  # at each kill
@@ -125,6 +127,7 @@ class Aftermath:
             ("doubled without a mark", [key for key in doubled if not all(one.marked for one in arrived[key][1:])]),
             ("doubled, not marked in the outbox", [key for key in doubled if not marks[key]]),
             ("people told by nobody", self._untold()),
+            ("arrived, and the store does not know", self._not_known_to_have_arrived()),
             ("`duban ledger verify` found something", ["-"] * self.ledger),
             ("obligations unaccounted for", ["-"] * self.audit.unaccounted),
             ("overdue checks", ["-"] * self.audit.overdue_checks),
@@ -135,11 +138,23 @@ class Aftermath:
     def _accepted(self) -> list[Delivery]:
         return [one for one in self.deliveries if one.state in {DeliveryState.ACCEPTED, DeliveryState.DELIVERED}]
 
+    def _not_known_to_have_arrived(self) -> list[str]:
+        """Notices whose first receipt, taken by the daemon, says that they arrived: nothing undoes that."""
+        first: dict[str, str] = {}
+        for one in self.receipts:
+            first.setdefault(one["reference"], one["state"])
+        texts = {reference_of(one.notice.key): one for one in self.deliveries if one.notice.channel == ASKED}
+        arrived = [reference for reference, state in first.items() if state == ARRIVED]
+        return [reference for reference in arrived if texts[reference].state is not DeliveryState.DELIVERED]
+
     def _untold(self) -> list[str]:
         """People of a case whom no channel has reached, though a notice was meant for them and nobody else was told."""
         reached = {(one.notice.case_key, one.notice.person) for one in self._accepted()}
         meant = {(one.notice.case_key, one.notice.person) for one in self.deliveries}
         return [f"{case} {person}" for case, person in meant - reached if not self.kinds["fell_upward"]]
+
+    def _told(self) -> Counter[str]:
+        return Counter(how for _, how in {(one["reference"], one["how"]) for one in self.receipts})
 
     def figures(self) -> dict[str, str]:
         """The same as a table's column."""
@@ -161,6 +176,8 @@ class Aftermath:
             "doubled where the provider can be asked": str(len(self.doubled(ASKED))),
             "doubled where it cannot": str(len(self.doubled(*others))),
             "messages marked": str(marked),
+            "receipts taken": str(sum(bool(one["state"]) for one in self.receipts)),
+            **{f"  messages told of {how}": str(number) for how, number in sorted(self._told().items())},
             "failed and passed on": str(len(self.passed_on)),
             "broken promises": str(len(self.broken())),
             "duration": f"{self.seconds:.0f} s",
@@ -171,8 +188,9 @@ class Aftermath:
 def run_chaos(folder: Path, store_url: str, chaos: Chaos, say: Callable[[int, int, str], None]) -> Aftermath:
     """Let it happen. `store_url` empty: SQLite. `say` hears how many notices are final, of how many, and news."""
     begun = time.monotonic()
-    with _providers(folder, chaos) as ports:
-        office = _office(folder, store_url, chaos, ports)
+    console = free_port()
+    with _providers(folder, chaos, f"http://127.0.0.1:{console}/in/sms") as ports:
+        office = _office(folder, store_url, chaos, {**ports, "console": console})
         migrated = duban("migrate", "-c", office.configuration)
         assert migrated.returncode == 0, migrated.stderr
         store = Store(store_url or f"sqlite:///{office.folder / 'duban.db'}")
@@ -197,6 +215,7 @@ def run_chaos(folder: Path, store_url: str, chaos: Chaos, say: Callable[[int, in
                 deliveries,
                 taken,
                 faults,
+                recorded(folder / "receipts"),
                 kinds,
                 passed_on,
                 nodes.in_flight,
@@ -237,7 +256,7 @@ class Nodes:
             time.sleep(self._chance.random())  # a random moment; there is nothing else to wait for
             self._kill(kill)
         deadline = time.monotonic() + SLOW_TO_END
-        while not self._over():
+        while not self._over() or not self._all_told():
             assert time.monotonic() < deadline, f"not over: {self._store.counts()['deliveries']}"
             self._look("")
         self.sending_seconds = time.monotonic() - begun
@@ -292,6 +311,12 @@ class Nodes:
         by_state = self._store.counts()["deliveries"]
         return sum(by_state.get(state.value, 0) for state in FINAL)
 
+    def _all_told(self) -> bool:
+        """Whether the gateway has nothing more to tell, and the daemon has taken over what it was told."""
+        taken = {one["reference"] for one in recorded(self._folder / "texts")}
+        told = {one["reference"] for one in recorded(self._folder / "receipts")}
+        return taken <= told and self._store.inbox_waiting() == 0
+
     def _over(self) -> bool:
         by_state = self._store.counts()["deliveries"]
         final = sum(by_state.get(state.value, 0) for state in FINAL)
@@ -299,17 +324,28 @@ class Nodes:
 
 
 @contextmanager
-def _providers(folder: Path, chaos: Chaos) -> Iterator[Mapping[str, int]]:
-    storm = str(chaos.storm or chaos.notices)
+def _providers(folder: Path, chaos: Chaos, callback: str) -> Iterator[Mapping[str, int]]:
+    storm = str(chaos.storm or chaos.cases)
     command = [sys.executable, "-m", "support.chaos_servers", "--record", str(folder), "--seed", str(chaos.seed)]
     with subprocess.Popen(  # noqa: S603 - our own module
-        [*command, "--lasts", storm], env=environment(), cwd=TESTS, stdout=subprocess.PIPE, text=True
+        [*command, "--lasts", storm, "--callback", callback],
+        env=environment(),
+        cwd=TESTS,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         try:
             yield json.loads(process.stdout.readline())
         finally:
             process.kill()
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
 
 
 def _office(folder: Path, store_url: str, chaos: Chaos, ports: Mapping[str, int]) -> Office:
@@ -340,9 +376,20 @@ def _office(folder: Path, store_url: str, chaos: Chaos, ports: Mapping[str, int]
         "errors": {"permanent": [REFUSED]},
         "reference": {"json": "data.id"},
         "timeout": 2,
+        "secrets": {"callback_token": CALLBACK_TOKEN},
+        "calls": {
+            "proof": {"header": "X-Token", "equals": "{callback_token}"},
+            "receipts": {"ours": {"json": "custom"}, "status": {"json": "state"}, "delivered": [ARRIVED]}
+            | {"unlisted": "failed"},
+        },
         "lookup": {"url": f"{address}/{{reference}}", "present": present, "absent": absent},
     }
     office.put_channel("sms", gateway)
+    public = f"http://127.0.0.1:{ports['console']}"
+    office.put(
+        "console",
+        {"listen": public.removeprefix("http://"), "public_url": public, "secret": "invented secret of chaos"},
+    )
     chat = {"type": "webhook", "url": f"http://127.0.0.1:{ports['chat']}/duban", "secret": WEBHOOK_SECRET}
     office.put_channel("chat", chat | {"kind": "sms", "timeout": 2})
     return office

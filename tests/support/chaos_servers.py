@@ -1,7 +1,9 @@
 """Three providers in one process, each failing at random for a while: mail, a gateway that can be asked, a webhook.
 
 `python -m support.chaos_servers --record FOLDER --seed 7` prints their ports as one line of JSON. Every message taken
-is a line of `mails`, `texts` or `chats` in the folder before its answer is on the wire, every fault a line of `faults`.
+is a line of `mails`, `texts` or `chats` in the folder before its answer is on the wire, every fault a line of `faults`,
+every receipt the daemon took a line of `receipts`. The gateway calls back: once, early, late, twice, never, and with
+two answers that contradict each other.
 """
 
 from __future__ import annotations
@@ -13,8 +15,11 @@ import json
 import os
 import random
 import re
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import aiohttp
 
 from channels.wire.identity import reference_of
 from support.sms_gateway import Fault, FaultyServer, SmsGateway
@@ -25,6 +30,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SHARE = 0.15  # of all requests meets a fault while the storm lasts
+CALLBACK_TOKEN = "not-a-real-callback-token"
+ARRIVED, NOT_ARRIVED = "OK", "E7"  # what the gateway's receipts say
+# What the gateway tells afterwards, and how often; seconds before each receipt.
+RECEIPTS: dict[str, tuple[int, list[tuple[float, str]]]] = {
+    "once": (12, [(0.5, ARRIVED)]),
+    "at once": (3, [(0.0, ARRIVED)]),
+    "twice": (3, [(0.3, ARRIVED), (0.2, ARRIVED)]),
+    "late": (2, [(15.0, ARRIVED)]),
+    "never": (2, []),
+    "did not arrive": (1, [(0.5, NOT_ARRIVED)]),
+    "contradictory": (2, [(0.3, ARRIVED), (1.0, NOT_ARRIVED)]),
+}
+CALL_AGAIN = 1.0  # seconds until a receipt that was not taken is told again
 LATE = 4.0  # seconds until a slow answer; the time-outs of the daemon are shorter
 OUTAGE = 2.0  # seconds a provider is not there at all
 REFUSED = "E1"  # the gateway's code for a number that takes no messages
@@ -118,10 +136,38 @@ class StormyMail(SmtpServer):
 class StormyGateway(SmsGateway):
     """A text gateway in a storm; it can be asked, and that may fail as well."""
 
-    def __init__(self, storm: Storm) -> None:
+    def __init__(self, storm: Storm, told: Callable[[Mapping[str, Any]], None], callback: str) -> None:
         super().__init__()
         self.late = LATE
         self._storm = storm
+        self._told = told
+        self._callback = callback
+        self._chance = random.Random(f"{callback}/receipts")
+        self._calling: set[asyncio.Task[None]] = set()
+
+    def tell_of(self, reference: str) -> None:
+        """Begin to tell what became of a message that was taken."""
+        names = list(RECEIPTS)
+        (how,) = self._chance.choices(names, [RECEIPTS[name][0] for name in names])
+        task = asyncio.create_task(self._tell(reference, how))
+        self._calling.add(task)
+        task.add_done_callback(self._calling.discard)
+
+    async def _tell(self, reference: str, how: str) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+            for seconds, state in RECEIPTS[how][1]:
+                await asyncio.sleep(seconds)
+                while not await self._called(session, {"custom": reference, "state": state}):  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(CALL_AGAIN)
+                self._told({"reference": reference, "state": state, "how": how})
+        if not RECEIPTS[how][1]:
+            self._told({"reference": reference, "state": "", "how": how})
+
+    async def _called(self, session: aiohttp.ClientSession, receipt: Mapping[str, str]) -> bool:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with session.post(self._callback, json=receipt, headers={"X-Token": CALLBACK_TOKEN}) as answer:
+                return answer.status < HTTPStatus.BAD_REQUEST
+        return False
 
     def next_fault(self) -> Fault | None:
         """The fault this request meets."""
@@ -147,13 +193,13 @@ class StormyWebhook(WebhookReceiver):
 class Providers:
     """The three of them, and where they write."""
 
-    def __init__(self, folder: Path, seed: int, lasts: int) -> None:
+    def __init__(self, folder: Path, seed: int, lasts: int, callback: str) -> None:
         self._folder = folder
         self._files: dict[str, int] = {}
         storms = {name: Storm(name, seed, lasts, self._write) for name in ("mail", "sms", "chat")}
         self._storms = storms
         self.mail = StormyMail(storms["mail"], lambda one: self._write("mails", one))
-        self.sms = StormyGateway(storms["sms"])
+        self.sms = StormyGateway(storms["sms"], lambda one: self._write("receipts", one), callback)
         self.chat = StormyWebhook(storms["chat"])
         self.sms.on_taken = self._text
         self.chat.on_taken = self._chat
@@ -166,6 +212,7 @@ class Providers:
     def _text(self, fields: Mapping[str, Any]) -> None:
         marked = fields["possible_duplicate"] == "true"
         self._write("texts", {"reference": fields["reference"], "to": fields["to"], "marked": marked})
+        self.sms.tell_of(fields["reference"])
 
     def _chat(self, event: Mapping[str, Any]) -> None:
         said = event["data"]
@@ -189,11 +236,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", type=Path, required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--callback", required=True, help="where the gateway tells what became of its messages")
     parser.add_argument("--lasts", type=int, default=10**9, help="requests of each server the storm lasts")
     parser.add_argument("--outages", type=int, default=2, help="times each server is not there at all")
     chosen = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(Providers(chosen.record, chosen.seed, chosen.lasts).serve(chosen.outages))
+        asyncio.run(Providers(chosen.record, chosen.seed, chosen.lasts, chosen.callback).serve(chosen.outages))
 
 
 if __name__ == "__main__":

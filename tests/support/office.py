@@ -138,8 +138,13 @@ class Office:
 
     def put_channel(self, name: str, settings: Mapping[str, Any]) -> None:
         """Configure one channel, instead of the one of that name if there is one."""
+        channels = yaml.safe_load(self.configuration.read_text("utf-8"))["channels"]
+        self.put("channels", channels | {name: dict(settings)})
+
+    def put(self, section: str, settings: Mapping[str, Any]) -> None:
+        """Write one section of the main configuration."""
         tree = yaml.safe_load(self.configuration.read_text("utf-8"))
-        tree["channels"][name] = dict(settings)
+        tree[section] = dict(settings)
         self.configuration.write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), "utf-8")
 
 
