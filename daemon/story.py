@@ -46,6 +46,8 @@ SENT_KINDS: Mapping[str, Text] = {
     "cancelled": Text("发出前取消", "cancelled before it went out"),
     "held": Text("等待核发", "awaits release"),
     "no_receipt": Text("没有等到回执，改走下一途径", "no receipt in time, another way is tried"),
+    "read": Text("已读", "read"),
+    "late_receipt": Text("回执迟到：其实已送达", "the receipt came late: it did arrive"),
 }
 STATES: Mapping[str, Text] = {
     "moved": Text("期限变动", "limit moved"),
