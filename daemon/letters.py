@@ -45,6 +45,11 @@ class Letter:
         return any(one.possible_duplicate for one in self.deliveries)
 
     @property
+    def doubted_elsewhere(self) -> bool:
+        """Whether another provider of the channel may have sent it."""
+        return any(one.doubted_elsewhere for one in self.deliveries)
+
+    @property
     def attempts(self) -> int:
         """How often the most tried of its notices was tried."""
         return max(one.attempts for one in self.deliveries)

@@ -1,5 +1,6 @@
 """The delivery side: claim -> gate -> render -> send -> record, one pump per channel, until nothing more may go out.
 
+Providers that share a channel have loops of their own for it (decision 0007); a slow one delays nobody.
 Two loops per channel take turns: while one batch is on the wire, the other is being recorded and the next one claimed
 in the same commit. What is claimed and not yet recorded is therefore at most two batches, and that is all a crash can
 put in doubt. A batch is about what the channel sends in a quarter of a second (decision 0002).
@@ -9,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from channels.base import CANNOT_ASK, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
@@ -34,20 +38,23 @@ from daemon.letters import (
 )
 from daemon.medium import Medium
 from daemon.offers import NO_OFFER
+from daemon.providers import Providers
 from daemon.render import PrivateContent, RenderError, sms_parts, without_mark
 from daemon.store.lanes import lanes_from
 from daemon.store.values import DeliveryResult, DeliveryState
 from policies.model import Why
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from concurrent.futures import Executor
 
     from channels.base import Channel, Message, Outcome
     from daemon.clock import Clock
     from daemon.engine import Engine
     from daemon.offers import Offer
+    from daemon.providers import Turn
     from daemon.render import Renderer
+    from daemon.sharing import Sharing
     from daemon.store.values import Delivery
 
 log = telemetry.logger(__name__)
@@ -55,6 +62,8 @@ log = telemetry.logger(__name__)
 BATCH = 64  # at most, per loop, unless the channel sends more at the same time
 LOOPS = 2
 AIM = 0.25  # seconds a batch should take: short enough to leave little in doubt, long enough to share a commit
+LEFT = "provider_left"  # why another provider is to send it: this one, which perhaps did, is left alone
+LOOK_AGAIN = 1.0  # seconds: a channel with nothing to send looks so often while another is at work
 ASK_TIMES = 5  # a provider that could be asked but does not answer is asked so often before anything is sent again
 PRIVATE = "private_content"  # the error of what was stopped because it would have told of a person
 STRANDED_FOR = timedelta(minutes=10)  # long enough for every node to read a new configuration
@@ -64,12 +73,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
-    """One configured channel, opened: its name in the YAML, the kind of address it needs, itself, what it lets by."""
+    """One configured channel, opened: its name in the YAML, the kind of address it needs, itself, what it lets by.
+
+    `shares`: the channel it is one of the providers behind, where it is to serve that.
+    """
 
     name: str
     kind: str
     channel: Channel
     medium: Medium = field(default_factory=Medium)
+    shares: str = ""
+
+    @property
+    def queue(self) -> str:
+        """The channel whose notices it sends."""
+        return self.shares or self.name
 
     @property
     def at_once(self) -> int:
@@ -102,11 +120,50 @@ class Pace:
             self.batch = min(self.batch * 2, self._most)
 
 
+class Shift:
+    """One pump: whether any of its loops has something to send. Whoever has nothing looks again until none has.
+
+    Without that a fast channel would wait for the next pump, and that for the slowest channel.
+    """
+
+    def __init__(self, loops: int) -> None:
+        self._at_work = loops
+        self._over = asyncio.Event()
+
+    def rests(self) -> None:
+        """One loop found nothing."""
+        self._at_work -= 1
+        if not self._at_work:
+            self._over.set()
+
+    def works_again(self) -> None:
+        """It found something after all."""
+        self._at_work += 1
+
+    async def goes_on(self) -> bool:
+        """Wait a moment; whether anybody is still at work then."""
+        try:
+            async with asyncio.timeout(LOOK_AGAIN):
+                await self._over.wait()
+        except TimeoutError:
+            return True
+        return False
+
+
 class Sender:
-    """Sends what the outbox holds, for one worker."""
+    """Sends what the outbox holds, for one worker.
+
+    `sharing`: the channels with several providers behind them, each of which is one of the ways out.
+    """
 
     def __init__(
-        self, engine: Engine, ways: Mapping[str, WayOut], renderer: Renderer, clock: Clock, executor: Executor
+        self,
+        engine: Engine,
+        ways: Mapping[str, WayOut],
+        renderer: Renderer,
+        clock: Clock,
+        executor: Executor,
+        sharing: Mapping[str, Sharing] = MappingProxyType({}),
     ) -> None:
         self.engine = engine
         self.ways = ways
@@ -122,9 +179,13 @@ class Sender:
         self._elder: Sender | None = None
         self._begin = asyncio.Lock()
         self._looked_for_stranded_at: datetime | None = None
+        self.providers = {name: Providers(name, shared) for name, shared in sharing.items()}
+        self._lines = [*ways.values()]  # a pair of loops each
+        for name, shared in sharing.items():
+            self._lines += [dataclasses.replace(ways[one], shares=name) for one in shared.providers]
         self._paces = {name: Pace(way.at_once) for name, way in ways.items()}
-        self._claims = dict.fromkeys(ways, 0)  # how often each was asked for more: now and then from a lower lane
         self.stopped: dict[str, datetime] = {}  # case -> when a message about it was stopped for what it would tell
+        self._claims = Counter[tuple[str, str]]()  # how often each line asked for more: now and then from a lower lane
         self.refusing: dict[str, str] = {}  # channel -> code, while its provider refuses everything
 
     async def pump(self) -> int:
@@ -138,7 +199,8 @@ class Sender:
             self._pumps += 1
             self._at_rest.clear()
         try:
-            loops = [self._loop(way) for way in self.ways.values() for _ in range(LOOPS)]
+            shift = Shift(LOOPS * len(self._lines))
+            loops = [self._loop(way, shift) for way in self._lines for _ in range(LOOPS)]
             aside = self._fail_stranded(), self._miss_receipts()
             ended = await asyncio.gather(*aside, *loops, return_exceptions=True)
         finally:
@@ -153,6 +215,9 @@ class Sender:
     def follow(self, elder: Sender) -> None:
         """Take over what an earlier sender of the same worker leaves unrecorded, once it is at rest."""
         self._elder = elder
+        for name, providers in self.providers.items():
+            if name in elder.providers:
+                providers.take_over(elder.providers[name])
 
     def stop(self) -> None:
         """Claim nothing more; what is on the wire is finished and recorded."""
@@ -175,29 +240,63 @@ class Sender:
         self._cut_off, self._owed = False, []
         log.warning(telemetry.SETTLED, recorded=len(owed), in_doubt=doubtful)
 
-    async def _loop(self, way: WayOut) -> int:
-        sent = 0
+    async def _loop(self, way: WayOut, shift: Shift) -> int:
+        """Send what there is for this way; with nothing left, look again as long as another loop is at work."""
+        sent, at_work = 0, True
         results: list[DeliveryResult] = []
-        while claimed := await self._recorded(way, results):
-            results = await self._attempt(way, claimed)
-            sent += len(results)
-        return sent
+        try:
+            while True:
+                with self._turn(way) as turn:
+                    claimed = await self._recorded(way, results, turn)
+                    results = []
+                    if claimed and not at_work:
+                        shift.works_again()
+                    elif at_work and not claimed:
+                        shift.rests()
+                    at_work = bool(claimed)
+                    if claimed:
+                        results = await self._attempt(way, claimed)
+                        sent += len(results)
+                if not claimed and (self._stopping or not await shift.goes_on()):
+                    return sent
+        finally:
+            if at_work:
+                shift.rests()
 
-    async def _recorded(self, way: WayOut, results: list[DeliveryResult]) -> list[Delivery]:
+    @contextmanager
+    def _turn(self, way: WayOut) -> Generator[Turn | None]:
+        """What a provider behind a shared channel may claim now; None for any other channel."""
+        if not way.shares:
+            yield None
+            return
+        providers = self.providers[way.shares]
+        turn = providers.turn(way.name, self._clock.now())
+        try:
+            yield turn
+        finally:
+            if turn.is_trial:
+                providers.trial_over(way.name)
+
+    async def _recorded(self, way: WayOut, results: list[DeliveryResult], turn: Turn | None = None) -> list[Delivery]:
         """Write outcomes and claim more; what the store does not take now is kept for the next pump."""
         try:
-            return await self._in_thread(partial(self._record, way, results))
+            return await self._in_thread(partial(self._record, way, results, turn))
         except BaseException:
             self._owed.extend(results)
             self._cut_off = True  # the claim may have been committed all the same
             raise
 
-    def _record(self, way: WayOut, results: Sequence[DeliveryResult]) -> list[Delivery]:
+    def _record(self, way: WayOut, results: Sequence[DeliveryResult], turn: Turn | None) -> list[Delivery]:
         """Write the outcomes and claim the next batch in the same commit."""
         more = 0 if self._stopping or self.engine.intake.overtaken else self._paces[way.name].batch
-        lanes = lanes_from(self._claims[way.name])
-        self._claims[way.name] += 1
-        return self.engine.store.record(self.engine.epoch, results, self._clock.now(), more, [way.name], lanes)
+        line = way.name, way.queue
+        lanes = lanes_from(self._claims[line])
+        self._claims[line] += 1
+        now, store, epoch = self._clock.now(), self.engine.store, self.engine.epoch
+        if turn is None:
+            return store.record(epoch, results, now, more, [way.queue], lanes)
+        most = more if turn.most is None else min(turn.most, more)
+        return store.record(epoch, results, now, most, [way.queue], turn.lanes or lanes, turn.share)
 
     async def _fail_stranded(self) -> int:
         """What has long waited for a channel that is configured no more fails, and goes to the next person up."""
@@ -205,7 +304,8 @@ class Sender:
         if self._stopping or self.engine.intake.overtaken or (last is not None and last <= now < last + REST):
             return 0
         store, epoch = self.engine.store, self.engine.epoch
-        gone = await self._in_thread(lambda: store.stranded(self.ways, now - STRANDED_FOR))
+        known = {*self.ways, *self.providers}
+        gone = await self._in_thread(lambda: store.stranded(known, now - STRANDED_FOR))
         failed = 0
         while gone and (claimed := await self._in_thread(lambda: self._claim_stranded(gone, now))):
             results = [DeliveryResult(one, DeliveryState.FAILED, now, error="no_such_channel") for one in claimed]
@@ -240,7 +340,7 @@ class Sender:
 
     async def _has_arrived(self, one: Delivery) -> bool:
         """Whether the provider, asked now, says that it arrived; then that is on record."""
-        way = self.ways.get(one.notice.channel)
+        way = self.ways.get(one.provider or one.notice.channel)
         if way is None or one.notice.digest:  # which digest it was in is not kept once the provider took it
             return False
         try:
@@ -380,7 +480,7 @@ class Sender:
             return ready, []
         wishes = [self._wish(way, letter, message, merged=merged) for letter, message in ready]
         verdicts = await self._in_thread(
-            lambda: self.engine.store.spend(self.engine.epoch, way.name, budget, wishes, now)
+            lambda: self.engine.store.spend(self.engine.epoch, way.name, budget, wishes, now, way.queue)
         )
         going: list[tuple[Letter, Message]] = []
         results: list[DeliveryResult] = []
@@ -404,8 +504,9 @@ class Sender:
     ) -> tuple[list[tuple[Letter, Message]], list[DeliveryResult]]:
         """The same people's notices, and whatever else is due to leave for them, in as few messages as may be."""
         people = {one.notice.person for one in deliveries}
+        share = self.providers[way.shares].none_to(way.name) if way.shares else None
         more = await self._in_thread(
-            lambda: self.engine.store.claim_waiting_for(self.engine.epoch, way.name, people, now)
+            lambda: self.engine.store.claim_waiting_for(self.engine.epoch, way.queue, people, now, share)
         )
         together = [mergeable(one) if self.engine.may_merge(one) else one for one in (*deliveries, *more)]
         return await self._prepared(way, together, merged=True)
@@ -479,13 +580,17 @@ class Sender:
             outcomes = []
         missing = len(messages) - len(outcomes)
         outcomes = [*outcomes[: len(messages)], *(OutcomeUnknown("channel_broke") for _ in range(missing))]
-        self._paces[way.name].learn(len(messages), clock() - begun)
+        took = clock() - begun
+        self._paces[way.name].learn(len(messages), took)
         for outcome in outcomes:
             if isinstance(outcome, PermanentFailure) and outcome.whole_channel:
                 self.refusing[way.name] = outcome.code
             elif isinstance(outcome, Receipt):
                 self.refusing.pop(way.name, None)
-        return outcomes
+        if not way.shares:
+            return outcomes
+        a_message = took / -(-len(messages) // way.at_once)  # as many at once as it sends
+        return self.providers[way.shares].learn(way.name, outcomes, a_message, self._clock.now())
 
     def _message(self, way: WayOut, letter: Letter) -> Message:
         first = letter.deliveries[0]
@@ -525,13 +630,13 @@ class Sender:
         """Ask the provider about what is in doubt before sending it again.
 
         It has it: accepted. It certainly has not: sent unmarked. It does not answer now: asked again later. It cannot
-        be asked at all, or never answers: sent again, marked.
+        be asked at all, or never answers: sent again, marked; so is what another provider of the channel may have sent.
+        If this provider is left alone, another one sends it.
         """
         results: list[DeliveryResult] = []
-        to_send: list[tuple[Letter, Message]] = []
+        again: list[tuple[Letter, Message]] = []
         for letter, message in ready:
             if not letter.possible_duplicate:
-                to_send.append((letter, message))
                 continue
             certain = letter.certain()
             unmarked = self._message(way, certain)
@@ -544,15 +649,20 @@ class Sender:
                     log.error(telemetry.CHANNEL_BROKE, channel=way.name, problem=type(error).__name__)  # noqa: TRY400
                 code = error.code if isinstance(error, SendError) else "channel_broke"
                 if code == CANNOT_ASK or letter.attempts > ASK_TIMES:
-                    to_send.append((letter, message))
+                    again.append((letter, message))
                 else:
                     results.extend(results_of(letter, OutcomeUnknown(code), self._clock.now()))
                 continue
             if receipt is None:
-                to_send.append((certain, unmarked))
+                again.append((letter, message) if letter.doubted_elsewhere else (certain, unmarked))
             else:
                 results.extend(results_of(letter, receipt, self._clock.now()))
-        return results, to_send
+        to_send = [(letter, message) for letter, message in ready if not letter.possible_duplicate]
+        if not (way.shares and self.providers[way.shares].is_left(way.name)):
+            return results, to_send + again
+        now = self._clock.now()
+        left = [_waiting(one, now, now, LEFT) for letter, _ in again for one in letter.deliveries]
+        return results + left, to_send
 
     async def _after(self, result: DeliveryResult) -> DeliveryResult:
         """A failed delivery goes to the next person up first, and is a failure only when that is written down."""

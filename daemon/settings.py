@@ -23,6 +23,7 @@ from daemon.errors import SettingsError
 from daemon.mapping import SourceMapping
 from daemon.medium import KEYS as KEYS_OF_EVERY_CHANNEL
 from daemon.medium import Medium
+from daemon.sharing import SHARED, Sharing, mistakes_in
 from daemon.yamlfile import SecretText, YamlFile, located, parse_yaml, read_yaml, reveal_secrets
 from policies.complaints import Mistake, problems_of, shown
 from policies.errors import KeyPath, PolicyError, Problem
@@ -32,7 +33,7 @@ from policies.spelling import suggestion
 from policies.text import Language, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from channels.base import ChannelType
     from policies.calendar import Calendar
@@ -242,6 +243,8 @@ class Configuration:
     """A whole configuration that was found right.
 
     `channel_settings`, `channel_types`, `kinds` (`email` or `sms`) and `media` are by the channel's name in the YAML.
+    `sharing` are the channels with several providers behind them; these are channels too, but come last in `kinds`, so
+    that a message for a kind of address never takes one of them for the first. `kinds` and `media` have both.
     `policy_files` holds the text of each policy file by its name, `policy_paths` where it lies; `version` is the hash
     of what they say.
     `administrators` are officials with keys of their own, the last resort of every chain. `known` are the names
@@ -263,6 +266,7 @@ class Configuration:
     watched: tuple[Path, ...] = ()
     policy_paths: Mapping[str, Path] = field(default_factory=dict[str, Path], repr=False)
     media: Mapping[str, Medium] = field(default_factory=dict[str, Medium])
+    sharing: Mapping[str, Sharing] = field(default_factory=dict[str, Sharing])
 
     @property
     def zone(self) -> ZoneInfo:
@@ -362,6 +366,7 @@ class _Loading:
         self._environment = environment
         self._other_policies = policies
         self._problems: list[Text] = []
+        self._sharing: dict[str, Sharing] = {}
 
     def run(self) -> Configuration:
         file = self._read(self._path)
@@ -381,7 +386,7 @@ class _Loading:
         mistakes += _practice(channels, sandbox=main is not None and main.sandbox)
         self._note(file, mistakes)
         zone = KnownNames().zone if main is None else ZoneInfo(main.office.time_zone)
-        known = _known_names(mapping, calendars, channels, zone)
+        known = _known_names(mapping, calendars, channels, zone, self._sharing)
         policies = self._policies(policy_files, known)
         if self._problems or main is None or mapping is None or calendars is None or policies is None:
             raise self._refusal()
@@ -392,7 +397,7 @@ class _Loading:
             calendars=calendars,
             channel_settings={each.name: each.settings for each in channels},
             channel_types={each.name: each.type for each in channels},
-            kinds={each.name: kind_of(each.type, each.settings) for each in channels},
+            kinds=_kinds(channels, self._sharing, main.channels),
             policy_files={name: each.text for name, each in policy_files.items()},
             version=policies.version,
             templates=templates,
@@ -402,7 +407,8 @@ class _Loading:
             watched=tuple(
                 file.path.parent / name for name in (main.policies, main.calendars or "calendars", main.templates)
             ),
-            media={each.name: each.medium for each in channels},
+            media=_media(channels, self._sharing),
+            sharing=self._sharing,
         )
 
     def _refusal(self) -> SettingsError:
@@ -450,11 +456,22 @@ class _Loading:
         except Exception as error:  # noqa: BLE001 - the channel of another package may fail in any way at import
             mistakes.append(_broken_channel(error))
             return []
-        parts = (
-            self._channel(name, section, types, file, mistakes)
-            for name, section in cast("dict[str, object]", sections).items()
-        )
-        return [part for part in parts if part is not None]
+        parts: list[_ChannelPart] = []
+        for name, written in cast("dict[str, object]", sections).items():
+            section = cast("dict[str, object]", written) if isinstance(written, dict) else {}
+            if section.get("type") == SHARED:
+                self._shared(name, section, mistakes)
+            elif (part := self._channel(name, written, types, file, mistakes)) is not None:
+                parts.append(part)
+        kinds = {each.name: kind_of(each.type, each.settings) for each in parts}
+        mistakes += mistakes_in(self._sharing, list(cast("dict[str, object]", sections)), kinds)
+        return parts
+
+    def _shared(self, name: str, section: Mapping[str, object], mistakes: list[Problem]) -> None:
+        entries = {key: value for key, value in section.items() if key != "type"}
+        shared = self._check(Sharing, entries, ("channels", name), mistakes, mistakes)
+        if shared is not None:
+            self._sharing[name] = shared
 
     def _channel(
         self, name: str, section: object, types: Mapping[str, ChannelType], file: YamlFile, mistakes: list[Problem]
@@ -541,6 +558,21 @@ class _Loading:
             return None
 
 
+def _kinds(channels: Sequence[_ChannelPart], sharing: Mapping[str, Sharing], names: Iterable[str]) -> dict[str, str]:
+    """The kind of address of each channel; those behind a shared one last, as nobody means them without naming them."""
+    kinds = {each.name: kind_of(each.type, each.settings) for each in channels}
+    behind = {provider for shared in sharing.values() for provider in shared.providers}
+    kinds |= {name: kinds[next(iter(shared.providers))] for name, shared in sharing.items()}
+    return {name: kinds[name] for name in sorted(names, key=behind.__contains__)}
+
+
+def _media(channels: Sequence[_ChannelPart], sharing: Mapping[str, Sharing]) -> dict[str, Medium]:
+    """What each channel lets by; a shared one, where one word has to do for all its providers, as its largest does."""
+    own = {each.name: each.medium for each in channels}
+    largest = {name: max(shared.providers, key=shared.providers.__getitem__) for name, shared in sharing.items()}
+    return {**own, **{name: own[provider] for name, provider in largest.items()}}
+
+
 def _practice(channels: Sequence[_ChannelPart], *, sandbox: bool) -> list[Problem]:
     """In a sandbox nothing may leave the machine; outside of one the time may not be pretended."""
     wrong = wrong_time(sandbox=sandbox)
@@ -580,12 +612,13 @@ def _is_secret(value: object) -> bool:
 
 
 def _unknown_type(path: KeyPath, type_name: object, types: Mapping[str, ChannelType]) -> Problem:
-    known = Text(f"可写的有：{'、'.join(sorted(types))}", f"known are: {', '.join(sorted(types))}")
+    names = sorted({*types, SHARED})
+    known = Text(f"可写的有：{'、'.join(names)}", f"known are: {', '.join(names)}")
     if type_name is None:
         return Problem((*path, "type"), Text("缺少必填项“type”", '"type" is missing'), known)
     found = shown(type_name)
     message = Text(f"没有名为{found.zh}的通道类型", f"there is no channel type named {found.en}")
-    return Problem((*path, "type"), message, suggestion(str(type_name), types) or known)
+    return Problem((*path, "type"), message, suggestion(str(type_name), names) or known)
 
 
 def _broken_channel(error: Exception) -> Problem:
@@ -610,6 +643,7 @@ def _known_names(
     calendars: Mapping[str, Calendar] | None,
     channels: Sequence[_ChannelPart],
     zone: ZoneInfo,
+    shared: Collection[str] = (),
 ) -> KnownNames:
     """What policies may refer to; what could not be read is not checked, so that no mistake follows from another."""
     kinds = tuple(dict.fromkeys(kind_of(each.type, each.settings) for each in channels))
@@ -619,7 +653,7 @@ def _known_names(
         calendars=None if calendars is None else calendars.keys(),
         kinds=kinds or KnownNames().kinds,
         roles=frozenset() if mapping is None else _mapped_roles(mapping),
-        channels=[each.name for each in channels],
+        channels=[*(each.name for each in channels), *shared],
         zone=zone,
     )
 

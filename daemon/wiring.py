@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from daemon.alerts import Trouble
     from daemon.clock import Clock
     from daemon.policy_release import Trials
+    from daemon.providers import Providers
     from daemon.settings import Configuration
     from daemon.store.acknowledgements import Sent
     from daemon.store.values import Acknowledged, Audit
@@ -298,6 +299,11 @@ class Node:
         now = self.clock.now()
         return await self._in_thread(lambda: self.store.acknowledge_deliveries(deliveries, now, "link", now))
 
+    @property
+    def providers(self) -> Mapping[str, Providers]:
+        """By shared channel what this node has learnt of the providers behind it, once it has sent anything."""
+        return {} if self._sender is None else self._sender.providers
+
     async def heartbeat(self) -> None:
         """Say that this worker is alive. Raises Fenced."""
         now = self.clock.now()
@@ -457,7 +463,7 @@ class Node:
                 now = self.clock.now()
                 taken, rules = await self._in_thread(lambda: self._released(configuration, renderer, now))
                 stack = opening.pop_all()
-            sender = Sender(self._engine, ways, renderer, self.clock, self._executor)
+            sender = Sender(self._engine, ways, renderer, self.clock, self._executor, configuration.sharing)
             old_sender, old_stack = self._sender, self._stack
             if old_sender is not None:
                 sender.follow(old_sender)
@@ -505,7 +511,9 @@ class Node:
             async with AsyncExitStack() as opening:
                 ways = await _open_channels(self.configuration, opening)
                 self._stack = opening.pop_all()
-            self._sender = Sender(self._engine, ways, self._renderer, self.clock, self._executor)
+            self._sender = Sender(
+                self._engine, ways, self._renderer, self.clock, self._executor, self.configuration.sharing
+            )
         return self._sender
 
     async def _in_thread(self, call: Callable[[], T]) -> T:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from daemon.budget import Verdict, Wish
     from daemon.medium import Budget
+    from daemon.sharing import Share
     from daemon.store.acknowledgements import Sent
     from daemon.store.arrivals import TakenOver
     from daemon.store.lanes import Lane
@@ -339,8 +340,11 @@ class Store:
         claim: int = 0,
         channels: Collection[str] | None = None,
         lanes: Sequence[Lane] = LANES,
+        share: Share | None = None,
     ) -> list[Delivery]:
         """Write outcomes and their ledger events, and in the same transaction claim up to `claim` more, lane by lane.
+
+        `share`: for one of the providers behind a shared channel, what falls to it.
 
         A state never goes back (`delivered` stays): an outcome the row no longer allows is passed over. Receipts of
         the provider are recorded here too, by any worker. Raises Fenced.
@@ -348,7 +352,7 @@ class Store:
         with self._database.writing() as connection:
             workers.fence(connection, epoch)
             pump.record(connection, epoch, results, now)
-            return claims.claim(connection, epoch, now, claim, channels, lanes)
+            return claims.claim(connection, epoch, now, claim, channels, lanes, share)
 
     def settle(self, epoch: int, results: Sequence[DeliveryResult], now: datetime) -> int:
         """Write outcomes; whatever else this worker still holds for sending is in doubt. Returns how many that is.
@@ -378,11 +382,16 @@ class Store:
         with self._database.writing() as connection:
             return pump.retry(connection, keys, now)
 
-    def spend(self, epoch: int, channel: str, budget: Budget, wishes: Sequence[Wish], now: datetime) -> list[Verdict]:
-        """What the channel's budget says to each of these messages; what may leave is written down first. Fenced."""
+    def spend(
+        self, epoch: int, channel: str, budget: Budget, wishes: Sequence[Wish], now: datetime, queue: str = ""
+    ) -> list[Verdict]:
+        """What the channel's budget says to each of these messages; what may leave is written down first. Fenced.
+
+        `queue`: the channel more may wait for, if this one is a provider behind it.
+        """
         with self._database.writing() as connection:
             workers.fence(connection, epoch)
-            return spending.spend(connection, channel, budget, wishes, now)
+            return spending.spend(connection, channel, budget, wishes, now, queue)
 
     def give_back_spent(self, channel: str, sent_as: Collection[str]) -> int:
         """These messages were certainly not taken: they do not count against the budget. Returns how many did."""
@@ -394,11 +403,13 @@ class Store:
         with self._database.reading() as connection:
             return spending.spent_since(connection, now)
 
-    def claim_waiting_for(self, epoch: int, channel: str, people: Collection[str], now: datetime) -> list[Delivery]:
+    def claim_waiting_for(
+        self, epoch: int, channel: str, people: Collection[str], now: datetime, share: Share | None = None
+    ) -> list[Delivery]:
         """Claim what else may go out now to these people over that channel, to be merged. Fenced."""
         with self._database.writing() as connection:
             workers.fence(connection, epoch)
-            return claims.waiting_for(connection, epoch, channel, people, now)
+            return claims.waiting_for(connection, epoch, channel, people, now, share)
 
     def bind_digest(self, epoch: int, keys_by_id: Mapping[int, str]) -> set[int]:
         """Write down which message each of these deliveries is about to leave in; returns those still held. Fenced."""

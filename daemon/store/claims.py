@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from daemon.sharing import BUCKETS, STEP
 from daemon.store import digests
 from daemon.store.bulk import among, fetch
 from daemon.store.codec import micros
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from daemon.sharing import Share
     from daemon.store.lanes import Lane
     from daemon.store.values import Delivery
 
@@ -37,18 +39,29 @@ _DUE = (
     _D.lane == sa.bindparam("lane"),
     _D.not_before_at <= sa.bindparam("now"),
 )
-NEXT_IN_LANE = sa.select(_D.id, _D.person, _D.priority).where(*_DUE).order_by(*_ORDER).limit(sa.bindparam("window"))
+_DOUBTED = sa.and_(_D.state == "in_doubt", _D.provider.in_(sa.bindparam("known", expanding=True)))
+_BUCKET = (_D.bucket + _D.attempts * STEP) % BUCKETS
+_SHARED = sa.or_(
+    sa.and_(sa.bindparam("from_bucket") <= _BUCKET, sa.bindparam("to_bucket") > _BUCKET, sa.not_(_DOUBTED)),
+    sa.and_(_DOUBTED, _D.provider == sa.bindparam("provider")),
+)
 
 
-def _in_turns() -> sa.Select[Any]:
+def _next_of(*which: sa.ColumnElement[bool]) -> sa.Executable:
+    chosen = sa.select(_D.id, _D.person, _D.priority).where(*_DUE, *which)
+    return chosen.order_by(*_ORDER).limit(sa.bindparam("window"))
+
+
+def _in_turns(*which: sa.ColumnElement[bool]) -> sa.Executable:
     """Everybody's first, everybody's second …; what may go into one message with others has no turns."""
-    near = sa.select(*_ORDER, _D.person).where(*_DUE).order_by(*_ORDER).limit(LOOK_PAST).subquery()
+    near = sa.select(*_ORDER, _D.person).where(*_DUE, *which).order_by(*_ORDER).limit(LOOK_PAST).subquery()
     order, alone = (near.c.not_before_at, near.c.priority, near.c.id), near.c.priority <= COPY
     turn = sa.func.row_number().over(partition_by=(near.c.person, alone), order_by=order)
     return sa.select(near.c.id).order_by(sa.case((alone, turn), else_=1), *order).limit(sa.bindparam("room"))
 
 
-TURNS = _in_turns()
+NEXT_IN_LANE, TURNS = _next_of(), _in_turns()
+NEXT_OF_SHARE, TURNS_OF_SHARE = _next_of(_SHARED), _in_turns(_SHARED)
 _WAITED_FOR = sa.select(_D.channel).distinct().where(WAITING)
 _STRANDED = (
     sa.select(_D.channel)
@@ -68,10 +81,12 @@ def claim(
     limit: int,
     channels: Collection[str] | None,
     lanes: Sequence[Lane] = LANES,
+    share: Share | None = None,
 ) -> list[Delivery]:
     """Claim what may go out now, in order, and what may go into one message with it (over the limit if need be).
 
-    `channels` None: of every channel. The worker must have been fenced in this transaction.
+    `channels` None: of every channel. `share`: for one of the providers behind them. The worker must have been fenced
+    in this transaction.
     """
     if limit <= 0:
         return []
@@ -82,28 +97,37 @@ def claim(
     for lane in lanes:
         for channel in channels:
             if len(chosen) < limit:
-                chosen += _next_in_lane(connection, channel, lane, now, limit - len(chosen))
-    found = _claimed(connection, epoch, chosen)
-    if more := digests.companions(connection, now, found):
-        found += _claimed(connection, epoch, more)
+                chosen += _next_in_lane(connection, channel, lane, now, limit - len(chosen), share)
+    found = _claimed(connection, epoch, chosen, share)
+    if more := digests.companions(connection, now, found, share):
+        found += _claimed(connection, epoch, more, share)
     found = sorted(found, key=lambda row: (lanes.index(row.lane), row.not_before_at, row.priority, row.id))
     return [delivery(row[:-2]) for row in found]
 
 
-def _next_in_lane(connection: sa.Connection, channel: str, lane: Lane, now: datetime, room: int) -> list[int]:
+def _next_in_lane(
+    connection: sa.Connection, channel: str, lane: Lane, now: datetime, room: int, share: Share | None
+) -> list[int]:
     """The ids of what goes next; if one person has much of it, everybody in his turn."""
-    of = {"channel": channel, "lane": lane.value, "now": micros(now)}
-    near = fetch(connection, NEXT_IN_LANE, {**of, "window": max(room, WINDOW)})
+    next_ones, turns = (NEXT_IN_LANE, TURNS) if share is None else (NEXT_OF_SHARE, TURNS_OF_SHARE)
+    of = {"channel": channel, "lane": lane.value, "now": micros(now), **({} if share is None else share.bounds)}
+    near = fetch(connection, next_ones, {**of, "window": max(room, WINDOW)})
     if len(near) > room or len(near) == max(room, WINDOW):
         alone = Counter(row.person for row in near if row.priority <= COPY)
         if max(alone.values(), default=0) * FLOODED > len(near):
-            near = fetch(connection, TURNS, {**of, "room": room})
+            near = fetch(connection, turns, {**of, "room": room})
     return [row.id for row in near[:room]]
 
 
-def _claimed(connection: sa.Connection, epoch: int, ids: Sequence[int]) -> list[Any]:
+def _claimed(connection: sa.Connection, epoch: int, ids: Sequence[int], share: Share | None = None) -> list[Any]:
+    """Take these, if they still wait; for a provider, and it is on record for which before anything is sent."""
     if not ids:
         return []
+    doubtful = sa.or_(_D.possible_duplicate, _D.state == "in_doubt")
+    taken: dict[str, Any] = {}
+    if share is not None:
+        others = sa.and_(doubtful, _D.provider != "", _D.provider != share.provider)
+        taken = {"provider": share.provider, "doubted_elsewhere": sa.or_(_D.doubted_elsewhere, others)}
     still = sa.select(_D.id).where(among(connection, _D.id, ids), WAITING)
     still = still.order_by(_D.id).with_for_update(skip_locked=True)
     claiming = (
@@ -113,7 +137,8 @@ def _claimed(connection: sa.Connection, epoch: int, ids: Sequence[int]) -> list[
             state="sending",
             claimed_by=epoch,
             attempts=_D.attempts + 1,
-            possible_duplicate=sa.or_(_D.possible_duplicate, _D.state == "in_doubt"),
+            possible_duplicate=doubtful,
+            **taken,
         )
         .returning(*DELIVERY_COLUMNS, _D.priority, _D.lane)
     )
@@ -121,14 +146,19 @@ def _claimed(connection: sa.Connection, epoch: int, ids: Sequence[int]) -> list[
 
 
 def waiting_for(
-    connection: sa.Connection, epoch: int, channel: str, people: Collection[str], now: datetime
+    connection: sa.Connection,
+    epoch: int,
+    channel: str,
+    people: Collection[str],
+    now: datetime,
+    share: Share | None = None,
 ) -> list[Delivery]:
     """Claim what else may go out now to these people over that channel: they are to get fewer messages.
 
     What is in doubt is left alone. The worker must have been fenced in this transaction.
     """
     digests.one_at_a_time(connection, [channel])
-    found = _claimed(connection, epoch, digests.waiting_for(connection, channel, people, now))
+    found = _claimed(connection, epoch, digests.waiting_for(connection, channel, people, now), share)
     found = sorted(found, key=lambda row: (row.lane, row.not_before_at, row.priority, row.id))
     return [delivery(row[:-2]) for row in found]
 

@@ -13,13 +13,15 @@ import sqlalchemy as sa
 from channels.wire.identity import reference_of
 from daemon.store.bulk import among, fetch, is_postgresql, locked_rows, update_rows
 from daemon.store.codec import decode, encode, micros
-from daemon.store.lanes import MAY_BE_TOGETHER, Lane
+from daemon.store.lanes import LANES, MAY_BE_TOGETHER, Lane
 from daemon.store.rows import COPY, beside
 from daemon.store.tables import REFERRED, WAITING, deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
+
+    from daemon.sharing import Share
 
 DIGEST_KEY = "digest:"  # how the key of a digest begins; no notice key does, case numbers are quoted in them
 MOST = 300  # rows one claim may bring along beside its batch
@@ -40,8 +42,11 @@ def one_at_a_time(connection: sa.Connection, channels: Collection[str]) -> None:
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0)), set_config('enable_sort', 'off', true)")
 
 
-def companions(connection: sa.Connection, now: datetime, found: Sequence[Any]) -> list[int]:
-    """The ids of what waits and belongs in one message with something just claimed, locked."""
+def companions(connection: sa.Connection, now: datetime, found: Sequence[Any], share: Share | None = None) -> list[int]:
+    """The ids of what waits and belongs in one message with something just claimed, locked.
+
+    A digest stays whole at one provider, whatever the buckets of its notices; what another one perhaps sent is his.
+    """
     together = [row for row in found if row.priority > COPY]
     if not together:
         return []
@@ -49,9 +54,12 @@ def companions(connection: sa.Connection, now: datetime, found: Sequence[Any]) -
     channels = sorted({row.channel for row in together})
     waiting = (WAITING, d.channel.in_(channels))
     mine = among(connection, d.person, sorted({row.person for row in together}))
-    together_with = (*waiting, d.not_before_at <= micros(now), mine, d.priority > COPY)
+    known = () if share is None else share.known
+    free = sa.not_(sa.and_(d.state == "in_doubt", d.provider.in_(known)))
+    together_with = (*waiting, d.not_before_at <= micros(now), mine, d.priority > COPY, free)
+    lanes = MAY_BE_TOGETHER if share is None or share.buckets else ()
     ids: set[int] = set()
-    for lane in MAY_BE_TOGETHER:  # one after the other, so that each is read in the order of its index
+    for lane in lanes:  # one after the other, so that each is read in the order of its index
         query = sa.select(d.id).where(d.lane == lane.value, *together_with)
         query = query.order_by(d.not_before_at, d.priority, d.id).limit(MOST)
         ids |= {row.id for row in fetch(connection, query.with_for_update(skip_locked=True))}
@@ -69,6 +77,7 @@ def waiting_for(connection: sa.Connection, channel: str, people: Collection[str]
     query = sa.select(d.id).where(
         WAITING,
         d.channel == channel,
+        d.lane.in_([lane.value for lane in LANES]),  # all of them, so that their index serves
         d.not_before_at <= micros(now),
         among(connection, d.person, list(people)),
         certain,

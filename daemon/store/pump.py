@@ -155,6 +155,8 @@ def _event(result: DeliveryResult, state: DeliveryState, attempts: int, error: s
         "attempt": attempts,
         "policy_version": result.delivery.policy_version,
     }
+    if result.delivery.provider:
+        body["provider"] = result.delivery.provider
     if error:
         body["error"] = error
     if result.reference:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from channels.wire.identity import reference_of
+from daemon.sharing import bucket_of
 from daemon.store import codec
 from daemon.store.codec import instant, maybe_instant, maybe_micros, micros
 from daemon.store.lanes import lane_of
@@ -189,8 +190,9 @@ DELIVERY_FIELDS = (
     "manner",
     "sent_as",
     "lane",
+    "bucket",
 )
-_INSERTED_ONLY = frozenset({"priority", "lane"})  # order the claims, and are of no interest afterwards
+_INSERTED_ONLY = frozenset({"priority", "lane", "bucket"})  # order the claims, and are of no interest afterwards
 DELIVERY_COLUMNS = [
     deliveries.c[name]
     for name in (
@@ -204,6 +206,8 @@ DELIVERY_COLUMNS = [
         "delivered_at",
         "read_at",
         "acknowledged_at",
+        "provider",
+        "doubted_elsewhere",
     )
 ]
 
@@ -245,6 +249,7 @@ def delivery_fields(notice: Notice, obligation_id: int | None, policy_version: s
         codec.encode_manner(notice),
         reference_of(notice.key),
         lane_of(notice).value,
+        bucket_of(notice.key),
     )
 
 
@@ -308,6 +313,8 @@ def delivery(row: Sequence[Any]) -> Delivery:
         delivered_at,
         read_at,
         acknowledged_at,
+        provider,
+        doubted_elsewhere,
     ) = row
     return Delivery(
         id=identity,
@@ -345,5 +352,7 @@ def delivery(row: Sequence[Any]) -> Delivery:
         delivered_at=maybe_instant(delivered_at),
         read_at=maybe_instant(read_at),
         acknowledged_at=maybe_instant(acknowledged_at),
+        provider=provider,
+        doubted_elsewhere=bool(doubted_elsewhere),
         sent_as=sent_as,
     )

@@ -27,17 +27,22 @@ _AGAIN = (
 
 
 def spend(
-    connection: sa.Connection, channel: str, budget: Budget, wishes: Sequence[Wish], now: datetime
+    connection: sa.Connection,
+    channel: str,
+    budget: Budget,
+    wishes: Sequence[Wish],
+    now: datetime,
+    queue: str = "",
 ) -> list[Verdict]:
     """Decide which of these messages may leave now, and write down those that may. One at a time per channel.
 
-    What counts no more is removed.
+    What counts no more is removed. `queue`: the channel more may wait for, if this one is a provider behind it.
     """
     _one_at_a_time(connection, channel)
     since = micros(counts_from(now))
     connection.execute(sa.delete(spendings).where(spendings.c.channel == channel, spendings.c.at <= since))
     spent = _spent(connection, channel, budget, wishes)
-    waiting = _waiting_for(connection, channel, near(budget, spent, wishes), now)
+    waiting = _waiting_for(connection, queue or channel, near(budget, spent, wishes), now)
     verdicts = decide(budget, spent, wishes, waiting, now)
     going = [wish for wish, verdict in zip(wishes, verdicts, strict=True) if verdict.fate is Fate.GO]
     rows = [(channel, wish.person, micros(now), wish.words, wish.parts, wish.sent_as) for wish in going]

@@ -191,6 +191,7 @@ deliveries = sa.Table(
     _number("lane"),  # smaller goes first: statutory final, overdue, warning, digest
     _number("bucket"),  # where it falls when several providers share a channel by weight
     _text("provider", default=""),  # which of them had it last: the one to ask when in doubt
+    _flag("doubted_elsewhere"),  # another of them may have sent it as well
     sa.UniqueConstraint("notice_key"),
 )
 sa.Index(

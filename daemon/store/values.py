@@ -233,6 +233,8 @@ class Delivery:
     delivered_at: datetime | None = None
     read_at: datetime | None = None
     acknowledged_at: datetime | None = None
+    provider: str = ""
+    doubted_elsewhere: bool = False
     sent_as: str = ""
 
     def held_too_long(self, now: datetime) -> bool:

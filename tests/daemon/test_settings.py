@@ -231,3 +231,14 @@ def test_whatever_is_written_only_a_settings_error_comes_back(
     except SettingsError as error:
         outcome = error.problems
     assert outcome
+
+
+def test_nobody_means_a_provider_behind_a_shared_channel_without_naming_it(tmp_path: Path) -> None:
+    """A policy that says `sms` without a name means the shared channel; those behind it can still be named."""
+    shared = "  north: {type: spool, directory: spool}\n  both: {type: shared, providers: {north: 3, sms: 1}}\n"
+    configuration = load_with(tmp_path, MAIN.replace("administrators:", f"{shared}administrators:"))
+    assert list(configuration.kinds) == ["both", "sms", "north"]
+    assert set(configuration.kinds.values()) == {"sms"}
+    assert configuration.known.channels == ["sms", "north", "both"]
+    assert set(configuration.channel_settings) == {"sms", "north"}
+    assert dict(configuration.sharing["both"].providers) == {"north": 3, "sms": 1}

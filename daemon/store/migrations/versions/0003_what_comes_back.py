@@ -24,6 +24,7 @@ def upgrade() -> None:
     """Add what is new; everything kept so far stays as it is."""
     for column in (_text("sent_as", ""), _number("lane"), _number("bucket"), _text("provider", "")):
         op.add_column("deliveries", column)
+    op.add_column("deliveries", _flag("doubted_elsewhere"))
     for name in ("waiting", "waiting_of_channel"):
         op.drop_index(f"ix_deliveries_{name}", "deliveries")
     _index("to_come", ["not_before_at"], _TO_COME)
@@ -40,6 +41,10 @@ def _text(name: str, default: str | None = None) -> sa.Column[str]:
 
 def _number(name: str) -> sa.Column[int]:
     return sa.Column(name, sa.Integer(), server_default="0", nullable=False)
+
+
+def _flag(name: str) -> sa.Column[bool]:
+    return sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false())
 
 
 def _instant(name: str) -> sa.Column[int]:
