@@ -13,9 +13,19 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from channels.base import ChannelType, Message, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
+from channels.base import (
+    ChannelType,
+    Message,
+    News,
+    OutcomeUnknown,
+    PermanentFailure,
+    Receipt,
+    SendError,
+    TemporaryFailure,
+)
 from channels.wire.identity import reference_of
 from channels.wire.sms import sms_parts
+from channels.wire.spool_in import SpoolIn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +43,7 @@ class SpoolSettings(BaseModel):
 
 
 class SpoolChannel:
-    """Writes into `out/`; whoever has sent a file moves it to `done/`."""
+    """Writes into `out/`; whoever has sent a file moves it to `done/`, and brings what comes back into `in/`."""
 
     settings_type: ClassVar[type[BaseModel]] = SpoolSettings
     kind: ClassVar[str] = "sms"
@@ -42,6 +52,8 @@ class SpoolChannel:
         self._out = settings.directory / "out"
         self._done = settings.directory / "done"
         self._kind = settings.kind
+        self._incoming = SpoolIn(settings.directory)
+        self._turn = asyncio.Lock()
 
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
         """Write all and make them durable; the outcome of each, in the same order."""
@@ -60,6 +72,19 @@ class SpoolChannel:
         except OSError as error:
             raise OutcomeUnknown(*_named(error)) from None
         return self._receipt(message) if found else None
+
+    async def collect(self) -> News:
+        """What the files in `in/` say; those read last time are moved to `taken/` first, unreadable ones to `bad/`.
+
+        Raises:
+            TemporaryFailure: the folder cannot be read now.
+            PermanentFailure: it may not be read, or there were files nobody can read.
+        """
+        async with self._turn:
+            try:
+                return await asyncio.to_thread(self._incoming.collect)
+            except OSError as error:
+                raise _failure(error) from None
 
     async def close(self) -> None:
         """Nothing is kept open."""
@@ -160,4 +185,4 @@ def open_spool(settings: SpoolSettings) -> SpoolChannel:
     return SpoolChannel(settings)
 
 
-CHANNEL = ChannelType("spool", SpoolSettings, open_spool, "sms", frozenset({"asked"}))
+CHANNEL = ChannelType("spool", SpoolSettings, open_spool, "sms", frozenset({"asked", "delivery", "replies"}))
