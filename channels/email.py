@@ -1,6 +1,6 @@
 """Mail over SMTP: a few long connections to the first server that works, each message built into bytes once.
 
-Bounces (RFC 3464) are read from a mailbox over IMAP, where one is configured.
+Bounces (RFC 3464) and replies are read from mailboxes over IMAP, where such are configured.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from channels.base import ChannelType, Message, News, OutcomeUnknown, Receipt
+from channels.base import ChannelType, Message, News, OutcomeUnknown, Receipt, SendError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from channels.base import Outcome
-    from channels.wire.bounces import BounceReader
+    from channels.wire.mailbox import MailboxReader
     from channels.wire.smtp_pool import SmtpPool
 
 _MAILBOX = re.compile(r"[^\s@<>(),:;\"\[\]\\]+@[^\s@<>(),:;\"\[\]\\]+")
@@ -117,17 +117,17 @@ class ServerSettings(Login):
     pipelining: bool = True
 
 
-class BounceMailbox(Login):
-    """The mailbox bounces go to, read over IMAP. What is not a report about a mail of ours is left as it is."""
+class MailboxToRead(Login):
+    """A mailbox bounces or replies go to, read over IMAP. What is neither about a mail of ours is left as it is."""
 
     host: str = Field(min_length=1)
     port: int | None = Field(default=None, ge=1, le=65535)
     encryption: Literal["implicit", "starttls", "auto", "none"] = "implicit"
-    folder: str = Field(default="INBOX", min_length=1)
+    folder: str = Field(default="INBOX", min_length=1, description="邮箱里的文件夹 / the folder")
     timeout: Seconds = 30
 
     @model_validator(mode="after")
-    def _can_log_in(self) -> BounceMailbox:
+    def _can_log_in(self) -> MailboxToRead:
         if self.username is None:
             raise ValueError("要写 username 和 password（或 oauth） / needs username and password (or oauth)")
         if self.encryption == "auto":
@@ -191,7 +191,10 @@ class EmailSettings(ServerSettings):
     sender: Mailbox = Field(alias="from")
     reply_to: Mailbox | None = None
     bounces_to: str | None = None
-    bounce_mailbox: BounceMailbox | None = None
+    bounce_mailbox: MailboxToRead | None = None
+    reply_mailbox: MailboxToRead | None = Field(
+        default=None, description="读回信的邮箱（IMAP） / the mailbox of replies (IMAP)"
+    )
     delivery_reports: Literal["none", "failure", "all"] = "failure"
     dkim: tuple[DkimSettings, ...] = ()
     unsubscribe: Unsubscribe | None = None
@@ -234,10 +237,10 @@ class EmailChannel:
     settings_type: ClassVar[type[BaseModel]] = EmailSettings
     kind: ClassVar[str] = "email"
 
-    def __init__(self, pool: SmtpPool, at_once: int, bounces: BounceReader | None = None) -> None:
+    def __init__(self, pool: SmtpPool, at_once: int, mailboxes: Sequence[MailboxReader] = ()) -> None:
         self.at_once = at_once  # what it sends at the same time
         self._pool = pool
-        self._bounces = bounces
+        self._mailboxes = mailboxes
 
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send all over the open connections; the outcome of each, in the same order."""
@@ -253,19 +256,31 @@ class EmailChannel:
         raise OutcomeUnknown("cannot_ask", "SMTP has no way to ask for a message")
 
     async def collect(self) -> News:
-        """What the reports in the bounce mailbox say; nothing without one.
+        """What the reports and replies in our mailboxes say; nothing without one.
+
+        A mailbox that cannot be read holds up no other: its failure is told when there is nothing else to tell.
 
         Raises:
-            TemporaryFailure: the mailbox cannot be read now; nothing is lost.
+            TemporaryFailure: a mailbox cannot be read now; nothing is lost.
             PermanentFailure: its login, certificate or folder is wrong.
         """
-        return News(await self._bounces.collect()) if self._bounces is not None else News()
+        told: list[News] = []
+        failure: SendError | None = None
+        for mailbox in self._mailboxes:
+            try:
+                told.append(await mailbox.collect())
+            except SendError as error:
+                failure = failure or error
+        news = News(tuple(x for one in told for x in one.learnt), tuple(x for one in told for x in one.said))
+        if failure is not None and news == News():
+            raise failure
+        return news
 
     async def close(self) -> None:
         """Say QUIT on every connection and close it."""
         await self._pool.close()
-        if self._bounces is not None:
-            await self._bounces.close()
+        for mailbox in self._mailboxes:
+            await mailbox.close()
 
 
 def open_email(settings: EmailSettings) -> EmailChannel:
@@ -274,12 +289,13 @@ def open_email(settings: EmailSettings) -> EmailChannel:
     Raises:
         PermanentFailure: the CA file cannot be read.
     """
-    from channels.wire.bounces import BounceReader  # noqa: PLC0415  # kept out of listing the channel types
+    from channels.wire.mailbox import MailboxReader  # noqa: PLC0415  # kept out of listing the channel types
     from channels.wire.mime import MailFrame  # noqa: PLC0415  # the same
     from channels.wire.smtp_pool import SmtpPool  # noqa: PLC0415  # the same
 
-    bounces = None if settings.bounce_mailbox is None else BounceReader(settings.bounce_mailbox, settings.ca_file)
-    return EmailChannel(SmtpPool(settings, MailFrame.of(settings)), settings.connections, bounces)
+    read = [one for one in (settings.bounce_mailbox, settings.reply_mailbox) if one is not None]
+    mailboxes = [MailboxReader(one, settings.ca_file) for one in read]
+    return EmailChannel(SmtpPool(settings, MailFrame.of(settings)), settings.connections, mailboxes)
 
 
-CHANNEL = ChannelType("email", EmailSettings, open_email, "email", frozenset({"delivery"}))
+CHANNEL = ChannelType("email", EmailSettings, open_email, "email", frozenset({"delivery", "replies"}))

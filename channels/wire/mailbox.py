@@ -1,7 +1,7 @@
-"""The mailbox bounces go to, read over IMAP (RFC 3501) in a thread of its own.
+"""A mailbox that bounces or replies go to, read over IMAP (RFC 3501) in a thread of its own.
 
-A report is marked as read only when the next reading begins: whoever collects has written it down by then. What is no
-report about a mail of ours stays as it is, and is looked at once.
+A report or a reply is marked as read only when the next reading begins: whoever collects has written it down by then.
+What is neither stays as it is, and is looked at once.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import ssl
 from binascii import b2a_base64
 from typing import TYPE_CHECKING, cast
 
-from channels.base import PermanentFailure, TemporaryFailure
+from channels.base import News, PermanentFailure, TemporaryFailure
 from channels.wire.oauth import LoginToken
+from channels.wire.reply import said_in
 from channels.wire.report import learnt_from
 from channels.wire.smtp_login import tls_context
 
 if TYPE_CHECKING:
-    from channels.base import Learnt
-    from channels.email import BounceMailbox
+    from channels.base import Learnt, Said
+    from channels.email import MailboxToRead
 
 _PORTS = {"implicit": 993, "starttls": 143, "none": 143}
 _WIDE = re.compile(r"[^\x20-\x7e]+")
@@ -29,10 +30,10 @@ _AT_ONCE = 200  # mails looked at in one reading
 _LARGEST = 262_144  # bytes of a mail that are fetched; a report stands before the mail it returns
 
 
-class BounceReader:
+class MailboxReader:
     """Reads one mailbox; what it handed over last is marked as read when it is asked again."""
 
-    def __init__(self, mailbox: BounceMailbox, ca_file: str | None) -> None:
+    def __init__(self, mailbox: MailboxToRead, ca_file: str | None) -> None:
         self._mailbox = mailbox
         self._context = tls_context(ca_file)
         self._token = None
@@ -43,8 +44,8 @@ class BounceReader:
         self._handed_over: set[bytes] = set()
         self._looked_at: set[bytes] = set()
 
-    async def collect(self) -> tuple[Learnt, ...]:
-        """What the new reports say.
+    async def collect(self) -> News:
+        """What the new reports and replies say.
 
         Raises:
             TemporaryFailure: the mailbox cannot be read now.
@@ -66,7 +67,7 @@ class BounceReader:
             if self._token is not None:
                 await self._token.close()
 
-    def _read(self, token: str) -> tuple[Learnt, ...]:
+    def _read(self, token: str) -> News:
         try:
             with self._connected() as imap:
                 self._log_in(imap, token)
@@ -110,13 +111,13 @@ class BounceReader:
         except imaplib.IMAP4.abort:
             raise
         except imaplib.IMAP4.error:
-            raise PermanentFailure("imap_login", "the bounce mailbox refuses the login", whole_channel=True) from None
+            raise PermanentFailure("imap_login", "the mailbox refuses the login", whole_channel=True) from None
 
     def _select(self, imap: imaplib.IMAP4) -> None:
         quoted = folder_name(self._mailbox.folder).replace("\\", "\\\\").replace('"', '\\"')
         said, _ = imap.select(f'"{quoted}"')
         if said != "OK":
-            raise PermanentFailure("imap_folder", "there is no such folder in the bounce mailbox", whole_channel=True)
+            raise PermanentFailure("imap_folder", "there is no such folder in the mailbox", whole_channel=True)
         _, validity = imap.response("UIDVALIDITY")
         now = validity[0] if validity and isinstance(validity[0], bytes) else b""
         if now != self._validity:
@@ -124,19 +125,23 @@ class BounceReader:
             self._handed_over.clear()
             self._looked_at.clear()
 
-    def _news(self, imap: imaplib.IMAP4) -> tuple[Learnt, ...]:
+    def _news(self, imap: imaplib.IMAP4) -> News:
         if self._handed_over:
             _asked(imap, "STORE", b",".join(sorted(self._handed_over)).decode(), "+FLAGS.SILENT", r"(\Seen)")
             self._handed_over.clear()
         found = _asked(imap, "SEARCH", "UNSEEN")
         unseen = found[0].split() if found and isinstance(found[0], bytes) else []
         self._looked_at.intersection_update(unseen)
-        news: list[Learnt] = []
+        learnt: list[Learnt] = []
+        replies: list[Said] = []
         for number in [one for one in unseen if one not in self._looked_at][:_AT_ONCE]:
-            said = learnt_from(_content(imap, number))
-            (self._looked_at if said is None else self._handed_over).add(number)
-            news += said or ()
-        return tuple(news)
+            content = _content(imap, number)
+            report = learnt_from(content)
+            reply = said_in(content) if report is None else None
+            (self._looked_at if report is None and reply is None else self._handed_over).add(number)
+            learnt += report or ()
+            replies += [reply] if reply is not None else []
+        return News(tuple(learnt), tuple(replies))
 
 
 def _content(imap: imaplib.IMAP4, number: bytes) -> bytes:
