@@ -95,6 +95,7 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("channel_broke", Text("通道程序出错，可能已发出", "the channel broke, perhaps sent")),
     ("no_address", Text("没有登记号码或邮箱", "no address on record")),
     ("render:", Text("消息模板写不出来", "the template does not render")),
+    ("link_forbidden", Text("内容带链接，该通道不许", "a link where the channel takes none")),
     ("private_content", Text("内容含个人信息，已拦截", "it would have told of a person: stopped")),
     ("over_budget:per_person", Text("本通道24小时内给此人的条数已满", "as many as he may get here in 24 hours")),
     (
@@ -144,6 +145,7 @@ ERRORS: tuple[tuple[str, Text], ...] = (
 )
 SAYS_ALL = frozenset(
     {
+        "link_forbidden",
         "private_content",
         "over_budget:per_person",
         "over_budget:same_text",

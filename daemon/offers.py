@@ -55,6 +55,10 @@ class Offers:
         """The kinds of address over whose channels people can write back and are answered."""
         return frozenset(self._kinds.get(name, name) for name, medium in self._media.items() if medium.replies)
 
+    def medium_of(self, channel: str) -> Medium:
+        """What that channel lets through."""
+        return self._media.get(channel, Medium())
+
     def of(self, channel: str, key: str, delivery: int, decided_at: datetime) -> Offer:
         """What the message with that idempotency key offers over that channel; `delivery` is its first one's number."""
         medium, kind = self._media.get(channel, Medium()), self._kinds.get(channel, channel)

@@ -105,16 +105,16 @@ def written(
     found: list[Previewed] = []
     for channel, kind in channels.items():
         to = replace(reader, addresses={**reader.addresses, kind: NOBODY})
-        first = notices[0]
+        first, medium = notices[0], renderer.offers.medium_of(channel)
         ladder = str(first.facts.get("ladder") or STANDARD)
         if len(notices) > 1:
             key = f"preview/{DIGEST}"
             offer = _offer(renderer, channel, key, first)
-            message = renderer.digest([(one, one.at) for one in notices], to, kind, key=key, offer=offer)
+            message = renderer.digest([(one, one.at) for one in notices], to, kind, key=key, offer=offer, medium=medium)
             said = Previewed(DIGEST, STANDARD, channel, kind, message)
         else:
             offer = _offer(renderer, channel, first.key, first)
-            message = renderer.render(replace(first, channel=channel), to, kind, offer=offer)
+            message = renderer.render(replace(first, channel=channel), to, kind, offer=offer, medium=medium)
             said = Previewed(first.say, ladder, channel, kind, message)
         if not message.subject and not message.html and kind != MAIL:
             said = replace(said, units=sms_units(message.text), parts=sms_parts(message.text))

@@ -8,7 +8,8 @@ subject line; else they have those of text messages, and for digests, or where t
 For English, both folders are first looked for under `en/`.
 
 RenderError             this one message cannot be written: file, line and reason; the others go on
-└── PrivateContent      a text message would have carried an identity number or a mobile number
+├── PrivateContent      a text message would have carried an identity number or a mobile number
+└── LinkForbidden       a text for a channel that takes no links holds one
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,8 +25,10 @@ from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from channels.base import PARAMETERS, Message
+from daemon.medium import Medium
 from daemon.offers import ANSWERS, NO_OFFER, NOTHING_OFFERED, Offer, Offers
 from daemon.privacy import identifies
+from daemon.wording import link_in, reword
 from policies.model import Notice, Official, Why
 from policies.spelling import did_you_mean
 from policies.text import Language, Text
@@ -146,6 +149,10 @@ class PrivateContent(RenderError):
     """The text would have carried an identity number or a mobile number; the value is not repeated here."""
 
 
+class LinkForbidden(RenderError):
+    """The text holds a link, and its channel takes none; `message` names template and link."""
+
+
 class _Words(NamedTuple):
     """The compiled templates of one `say` for one kind of channel; `kind` is the one they were written for."""
 
@@ -253,25 +260,28 @@ class Renderer:
         as_of: datetime | None = None,
         decided_at: datetime | None = None,
         offer: Offer = NO_OFFER,
+        medium: Medium | None = None,
     ) -> Message:
         """The message of that notice to that official over that kind of channel (`sms`, `email`).
 
         `as_of` is when the facts were last read, given only while the shared database is away. `decided_at` is when
         the notice was decided, later than `notice.at` if its step was missed; left out, it is `notice.at`. Never the
-        present: writing the message again gives the same bytes. `offer` is how it may be acknowledged.
+        present: writing the message again gives the same bytes. `offer` is how it may be acknowledged. `medium` is
+        what its channel lets through; left out, the text stays as it was written.
 
         Raises:
             RenderError: no template, a mistake in it, or no address of that kind.
             PrivateContent: a text message that may not leave the house.
+            LinkForbidden: it holds a link that the channel does not take.
         """
         address = _address(official, channel_kind)
         ladder = notice.facts.get("ladder")
         words = self._find(ladder if isinstance(ladder, str) else STANDARD, notice.say, channel_kind)
         decided_at = decided_at or notice.at
         context = self._context(notice, official, decided_at, possible_duplicate=possible_duplicate, as_of=as_of)
-        context.update(_ways_to_acknowledge(offer))
+        context.update(_ways_to_acknowledge(offer), links=_takes_links(medium, channel_kind))
         subject, text, html = self._written(words, channel_kind, context, notice.case_key, offer.link)
-        return Message(
+        message = Message(
             key=notice.key,
             to=address,
             text=text,
@@ -283,6 +293,7 @@ class Renderer:
             params={name: context[name] for name in PARAMETERS},
             say=notice.say,
         )
+        return self._let_through(medium, channel_kind, words, message, offer, notice.case_key)
 
     def digest(
         self,
@@ -294,6 +305,7 @@ class Renderer:
         possible_duplicate: bool = False,
         as_of: datetime | None = None,
         offer: Offer = NO_OFFER,
+        medium: Medium | None = None,
     ) -> Message:
         """One message (汇总) for several notices to that official, each with the instant it was decided.
 
@@ -314,6 +326,7 @@ class Renderer:
             "count": len(items),
             "more": len(items) - 1,
             **_ways_to_acknowledge(offer),
+            "links": _takes_links(medium, channel_kind),
         }
         context["sent_at"] = self._sent_at(decided_at)
         context["copy"], context["copy_mark"] = False, ""  # of single notices; each of them says so itself
@@ -322,7 +335,7 @@ class Renderer:
         words = self._find(STANDARD, DIGEST, channel_kind)
         case_keys = [notice.case_key for notice, _ in notices]
         subject, text, html = self._written(words, channel_kind, context, *case_keys, offer.link)
-        return Message(
+        message = Message(
             key=key,
             to=address,
             text=text,
@@ -334,6 +347,32 @@ class Renderer:
             params={**{name: context[name] for name in PARAMETERS}, "count": str(len(items))},
             say=DIGEST,
         )
+        return self._let_through(medium, channel_kind, words, message, offer, *case_keys)
+
+    def _let_through(
+        self, medium: Medium | None, kind: str, written: _Words, message: Message, offer: Offer, *case_keys: str
+    ) -> Message:
+        """The message in the words its channel lets through; not in the signature, a number, the link or the code."""
+        if medium is None:
+            return message
+        if medium.words:
+            keep = (self._signature, offer.link, offer.code, *case_keys)
+            say = partial(reword, words=medium.words, keep=keep)
+            params = {name: value if name == "case" else say(value) for name, value in message.params.items()}
+            html = say(message.html) if message.html else ""
+            message = replace(message, subject=say(message.subject), text=say(message.text), html=html, params=params)
+        if not medium.takes_links(kind):
+            link = link_in(f"{message.subject} {message.text}", (self._signature, *case_keys))
+            if link is not None:
+                file = self._folder / str(written.text.name)
+                raise LinkForbidden(
+                    Text(
+                        f"{file}: 该通道不许带链接，而消息里有 {link}。请写成 {{% if links %}}…{{% endif %}} 或删去。",
+                        f"{file}: the channel takes no links and the message holds {link}. "
+                        "Write {% if links %}…{% endif %} around it, or take it out.",
+                    )
+                )
+        return message
 
     def words(self, notice: Notice, decided_at: datetime) -> Mapping[str, Any]:
         """The words its templates may use, for a page that shows what was sent; without a name."""
@@ -389,18 +428,18 @@ class Renderer:
                 say = f"answer_{word}"
                 facts = {**_sample_facts("书面告知", STANDARD), **made_up}
                 try:
-                    self.render(replace(SAMPLE_NOTICE, say=say, facts=facts), _sample_official(kind), kind)
+                    self.render(replace(SAMPLE_NOTICE, say=say, facts=facts), sample_official(kind), kind)
                 except RenderError as error:
                     yield error.message
 
     def _try_digest(self, policy: Policy, kind: str) -> None:
         for ladder in policy.ladders:
-            several = [(notice, notice.at) for notice in _samples(policy, ladder, DIGEST)]
+            several = [(notice, notice.at) for notice in samples(policy, ladder, DIGEST)]
             for number, marked in ((1, True), (len(several), False)):
                 as_of = SAMPLE_NOTICE.at if marked else None
                 self.digest(
                     several[:number],
-                    _sample_official(kind),
+                    sample_official(kind),
                     kind,
                     key=DIGEST,
                     possible_duplicate=marked,
@@ -409,11 +448,11 @@ class Renderer:
                 )
 
     def _try(self, policy: Policy, ladder: str, say: str, kind: str) -> None:
-        for notice in _samples(policy, ladder, say):
+        for notice in samples(policy, ladder, say):
             for marked in (False, True):
                 self.render(
                     notice,
-                    _sample_official(kind),
+                    sample_official(kind),
                     kind,
                     possible_duplicate=marked,
                     as_of=notice.at if marked else None,
@@ -423,7 +462,7 @@ class Renderer:
     def _too_long(self, policy: Policy, ladder: str, say: str, kind: str) -> Iterator[Text]:
         if kind != "sms":
             return
-        worst = max(sms_parts(self.render(each, SAMPLE_OFFICIAL, kind).text) for each in _samples(policy, ladder, say))
+        worst = max(sms_parts(self.render(each, SAMPLE_OFFICIAL, kind).text) for each in samples(policy, ladder, say))
         if worst > PARTS_WITHOUT_WARNING:
             file = self._find(ladder, say, kind).text.name
             yield Text(
@@ -653,6 +692,11 @@ class Renderer:
         return f" (as of {at.day} {MONTHS_EN[at.month - 1]} {at:%H:%M})"
 
 
+def _takes_links(medium: Medium | None, kind: str) -> bool:
+    """What a template sees as `links`: whether it may show one."""
+    return (medium or Medium()).takes_links(kind)
+
+
 def _ways_to_acknowledge(offer: Offer) -> dict[str, Any]:
     return {"ack_link": offer.link, "ack_code": offer.code, "ack_reply": offer.reply}
 
@@ -789,7 +833,7 @@ _MADE_UP: Mapping[str, Mapping[str, Scalar]] = {
 }
 
 
-def _sample_official(kind: str) -> Official:
+def sample_official(kind: str) -> Official:
     """The official with an address of that kind."""
     return replace(SAMPLE_OFFICIAL, addresses={kind: "s1", **SAMPLE_OFFICIAL.addresses})
 
@@ -825,7 +869,7 @@ def _sample_facts(title: str, ladder: str, **more: Scalar) -> dict[str, Scalar]:
     return facts | more
 
 
-def _samples(policy: Policy, ladder: str, say: str) -> Iterator[Notice]:
+def samples(policy: Policy, ladder: str, say: str) -> Iterator[Notice]:
     """Notices in every state a limit can be in, for the longest title that uses the ladder."""
     titles = [limit.title for limit in policy.limits if limit.ladder == ladder]
     title = max(titles, key=len, default="书面告知")
@@ -858,7 +902,7 @@ STANDINGS = ("ahead", "today", "platform", "overdue")
 
 def sample_notice(policy: Policy, ladder: str, say: str, standing: str = "ahead") -> Notice:
     """A made-up notice of that ladder, in one of STANDINGS; for texts no step says, with the facts they have."""
-    made_up = list(_samples(policy, ladder, say))[STANDINGS.index(standing)]
+    made_up = list(samples(policy, ladder, say))[STANDINGS.index(standing)]
     return replace(made_up, copy=False, facts={**made_up.facts, **_MADE_UP.get(say, {})})
 
 
@@ -874,7 +918,7 @@ def _uses(policies: PolicySet) -> Iterator[tuple[Policy, str, str, str]]:
         for name in dict.fromkeys(limit.ladder for limit in policy.limits):
             for step in policy.ladders[name].steps:
                 for kind in (step.via or policy.via).channels:
-                    for say in (*_says(step), *_beside_the_steps(policy)):
+                    for say in (*says_of(step), *says_beside(policy)):
                         seen.setdefault((name, say, kind), policy)
     for (ladder, say, kind), policy in seen.items():
         yield policy, ladder, say, kind
@@ -889,12 +933,14 @@ def _digesting(policies: PolicySet) -> Iterator[tuple[Policy, str]]:
                 yield policy, kind
 
 
-def _beside_the_steps(policy: Policy) -> Iterator[str]:
+def says_beside(policy: Policy) -> Iterator[str]:
+    """What a policy says beside its steps: of a restricted case, of hand-backs."""
     if policy.restricted.recipients:
         yield policy.restricted.say
     if policy.first_handler.handbacks_allowed is not None:
         yield SHIRKING
 
 
-def _says(step: Step) -> tuple[str, ...]:
+def says_of(step: Step) -> tuple[str, ...]:
+    """What a step says, and what for want of an acknowledgement."""
     return (step.say, UNACKNOWLEDGED) if step.acknowledge else (step.say,)

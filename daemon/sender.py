@@ -39,7 +39,7 @@ from daemon.letters import (
 from daemon.medium import Medium
 from daemon.offers import NO_OFFER
 from daemon.providers import Providers
-from daemon.render import PrivateContent, RenderError, sms_parts, without_mark
+from daemon.render import LinkForbidden, PrivateContent, RenderError, sms_parts, without_mark
 from daemon.store.lanes import lanes_from
 from daemon.store.values import DeliveryResult, DeliveryState
 from policies.model import Why
@@ -65,6 +65,7 @@ AIM = 0.25  # seconds a batch should take: short enough to leave little in doubt
 LEFT = "provider_left"  # why another provider is to send it: this one, which perhaps did, is left alone
 LOOK_AGAIN = 1.0  # seconds: a channel with nothing to send looks so often while another is at work
 ASK_TIMES = 5  # a provider that could be asked but does not answer is asked so often before anything is sent again
+LINK = "link_forbidden"  # the error of a text that holds a link where the channel takes none
 PRIVATE = "private_content"  # the error of what was stopped because it would have told of a person
 STRANDED_FOR = timedelta(minutes=10)  # long enough for every node to read a new configuration
 
@@ -551,7 +552,7 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - one that cannot be rendered must not stop the others
             told = error.message.zh if isinstance(error, RenderError) else type(error).__name__
             log.warning(telemetry.NOT_RENDERED, notice=letter.key, problem=told)
-            problem = f"render:{type(error).__name__}"
+            problem = LINK if isinstance(error, LinkForbidden) else f"render:{type(error).__name__}"
             if letter.digest:
                 parts = [self._write(way, single, now) for single in letter.singly()]
                 return [one for written, _ in parts for one in written], [one for _, lost in parts for one in lost]
@@ -605,6 +606,7 @@ class Sender:
                 possible_duplicate=letter.possible_duplicate,
                 as_of=min(stamps, default=None),
                 offer=self._offer(way, letter),
+                medium=way.medium,
             )
         return self.renderer.render(
             first.notice,
@@ -614,6 +616,7 @@ class Sender:
             as_of=as_of(first),
             decided_at=first.created_at,
             offer=self._offer(way, letter),
+            medium=way.medium,
         )
 
     def _offer(self, way: WayOut, letter: Letter) -> Offer:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon import media_check
 from daemon.cli.output import EXIT_FOUND, config_option, json_option, no_traceback, say, speak, to_json
 from daemon.clock import SystemClock
 from daemon.errors import SettingsError
+from daemon.offers import offers_of
+from daemon.render import Renderer
 from daemon.second_look import failed_trials, remarks
 from daemon.settings import load
 from policies.duration import NO_LENGTH
@@ -58,9 +61,15 @@ def check(config_path: str, *, people: bool, strict: bool, as_json: bool) -> Non
     except SettingsError as error:
         problems += error.problems or (error.message,)
     if configuration is not None:
-        problems += _template_problems(configuration)
+        renderer = _renderer(configuration)
+        problems += renderer.check(configuration.policies)
+        problems += media_check.mistakes(configuration, renderer)
         problems += failed_trials(configuration)
-        remarked = remarks(configuration, SystemClock().now().date(), _people(configuration) if people else None)
+        today = SystemClock().now().date()
+        remarked = (
+            *remarks(configuration, today, _people(configuration) if people else None),
+            *media_check.remarks(configuration, renderer),
+        )
     if as_json:
         click.echo(to_json(_report(configuration, problems, remarked)))
     elif problems or configuration is None:
@@ -97,12 +106,9 @@ def foreign_owners(owners: Mapping[str, Sequence[str]]) -> list[Text]:
     ]
 
 
-def _template_problems(configuration: Configuration) -> list[Text]:
-    from daemon.offers import offers_of  # noqa: PLC0415 - as below
-    from daemon.render import Renderer  # noqa: PLC0415 - templates matter only once the rest is right
-
+def _renderer(configuration: Configuration) -> Renderer:
     office = configuration.settings.office
-    renderer = Renderer(
+    return Renderer(
         configuration.templates,
         office.name,
         office.signature,
@@ -110,7 +116,6 @@ def _template_problems(configuration: Configuration) -> list[Text]:
         configuration.settings.language,
         offers_of(configuration),
     )
-    return renderer.check(configuration.policies)
 
 
 def _print_remarks(remarked: Sequence[Text]) -> None:

@@ -128,7 +128,8 @@ class Player:
         if official is None or not self._wanted.rendered:
             return 1
         try:
-            message = self._renderer.render(notice, official, kind, decided_at=told.decided_at)
+            medium = self._configuration.media.get(notice.channel)
+            message = self._renderer.render(notice, official, kind, decided_at=told.decided_at, medium=medium)
         except RenderError:
             return 1
         return sms_parts(message.text)
