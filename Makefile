@@ -7,11 +7,11 @@ BIN := .venv/bin
 # Everything that is written in Python.
 CODE := policies channels daemon tests benchmarks
 
-.PHONY: help setup demo run test check lint format schema guide explore bench wheel clean
+.PHONY: help setup demo run test check lint format schema guide explore twilio-contract bench wheel clean
 
 help: ## 显示这份说明 / show this help
 	@echo 'duban 督办'
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 setup: ## 建立 .venv（其他命令会自动调用） / make .venv (the other targets do it by themselves)
 	@sh scripts/setup.sh
@@ -49,6 +49,9 @@ guide: setup ## 重新填写入门页里的命令输出 / fill in again what the
 
 explore: setup ## 用新的随机样例检验各项不变量 / look for new examples that break a property
 	@HYPOTHESIS_PROFILE=explore $(BIN)/pytest -n auto tests/policies tests/channels/test_mime.py tests/contracts/test_store_codec.py tests/acceptance/test_foresight_comes_true.py
+
+twilio-contract: setup ## 用 Twilio 公布的接口描述对照：SPEC=twilio_api_v2010.json / against Twilio's published description
+	@sh scripts/twilio-contract.sh "$(SPEC)"
 
 bench: setup ## 性能测量 / measure
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

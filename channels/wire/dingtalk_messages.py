@@ -177,7 +177,7 @@ class WorkNotices:
 def _became(result: Mapping[str, Any], task: str, person: str) -> Outcome:
     """What the result says about the one person of the notice; nothing yet counts as taken."""
     for listed, outcome in (
-        ("read_user_id_list", Receipt(task, delivered=True, answer="delivered")),
+        ("read_user_id_list", Receipt(task, delivered=True, read=True, answer="read")),
         ("unread_user_id_list", Receipt(task, delivered=True, answer="delivered")),
         ("invalid_user_id_list", PermanentFailure("dingtalk_invalid_user")),
         ("forbidden_user_id_list", _held_back(result, task)),

@@ -81,7 +81,7 @@ async def test_a_long_text_keeps_its_time(server: DingTalkServer, channel: Chann
 
 
 RESULTS: list[tuple[dict[str, Any], object]] = [
-    ({"read_user_id_list": [PERSON]}, Receipt("1", delivered=True, answer="delivered")),
+    ({"read_user_id_list": [PERSON]}, Receipt("1", delivered=True, read=True, answer="read")),
     ({"unread_user_id_list": PERSON.upper()}, Receipt("1", delivered=True, answer="delivered")),
     ({"forbidden_user_id_list": [PERSON], "forbidden_list": SAME_TEXT}, Receipt("1", answer="same_text_today")),
     ({}, Receipt("1", answer="ok")),
