@@ -244,6 +244,22 @@ def out_of_reach(count: int, days: int) -> Trouble:
     )
 
 
+def channel_stopped(person: str, channel: str, how: str) -> Trouble:
+    """Somebody wants no more messages over a channel; his duty goes on."""
+    by = {"carrier": Text("运营商通知", "by the carrier's word"), "reply": Text("本人回复", "by his own reply")}
+    told = by.get(how, Text("人工登记", "by hand"))
+    return Trouble(
+        f"stopped {person}/{channel}",
+        Text(f"{person} 退订了通道 {channel}", f"{person} stopped channel {channel}"),
+        Text(
+            f"人员 {person} 已退订通道 {channel}（{told.zh}）。其消息改走其他通道，没有其他通道的转报上级。"
+            "请联系本人；解除用 duban stops lift。",
+            f"{person} stopped channel {channel} ({told.en}). His messages go over other channels, or upward. "
+            "Please talk to him; duban stops lift ends it.",
+        ),
+    )
+
+
 def year_unknown(calendar: Calendar, today: date) -> Trouble | None:
     """From November on: the coming year's holidays are not known yet, said once a week (on Mondays)."""
     known = calendar.known_until

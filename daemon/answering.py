@@ -56,9 +56,27 @@ class Answers:
             return True
         if command is Command.ACKNOWLEDGE:
             self._acknowledge(reply, now)
+        elif command is Command.STOP:
+            self._stop(reply, now)
+        elif command is Command.START and self._start(reply, now):
+            self._answer(reply, RESUMED, now)
         else:
             self._answer(reply, "answer_help", now)
         return True
+
+    # --- stop and start ------------------------------------------------------------------------------------
+
+    def _stop(self, reply: Reply, now: datetime) -> None:
+        """No more messages over that channel; answered once a day, as law and carriers demand."""
+        for person in reply.persons:
+            self._engine.store.stop(reply.channel, person, "reply", now)
+        self._engine.intake.take_stops()
+        self._answer(reply, STOPPED, now)
+
+    def _start(self, reply: Reply, now: datetime) -> bool:
+        lifted = [self._engine.store.lift_stop(reply.channel, person, "reply", now) for person in reply.persons]
+        self._engine.intake.take_stops()
+        return any(lifted)
 
     # --- acknowledgement -----------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from daemon import telemetry
 from daemon.entries import about, breaches_of, decided, held_over, plan_body, postponed, untouched, withdrawn
 from daemon.errors import DaemonError, SourceUnavailable
 from daemon.intake import Intake, named
+from daemon.offers import ANSWERS_TO_STOP
 from daemon.privacy import holds, read_words, telling
 from daemon.store.lanes import DRILL
 from daemon.store.values import Decision, DeliveryState, Event
@@ -263,6 +264,13 @@ class Engine:
         due = notice.facts.get("due_at")
         due_at = datetime.fromisoformat(due) if isinstance(due, str) and notice.why is not Why.REVIEW else None
         return hold_until(hours, due_at, self.rules.calendar(policy, limit), now)
+
+    def is_stopped(self, one: Delivery) -> bool:
+        """Whether its reader wants no more messages over its channel; only that is answered over it all the same."""
+        notice = one.notice
+        if notice.say in ANSWERS_TO_STOP:
+            return False
+        return notice.channel in self.directory.stopped.get(notice.person, ())
 
     def wants_acknowledgement(self, one: Delivery) -> bool:
         """Whether its reader is to sign for it (签收): who does the work, whoever a step asks, all in a fire drill."""

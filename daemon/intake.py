@@ -76,6 +76,7 @@ class Intake:
         self.away_since: datetime | None = None
         remembered = store.directory()
         self.directory: Directory = remembered[0] if remembered else Directory()
+        self._read: Directory = dataclasses.replace(self.directory, stopped={})  # as the source says
         self._directory_since: datetime | None = remembered[1] if remembered else None
         self.overtaken = False  # another node has put other rules in force since: this one decides nothing
         self._applied: str | None = None  # the mark of the rules this worker has counted everything by
@@ -161,7 +162,14 @@ class Intake:
         self.overtaken = overtaken
         return overtaken
 
+    def take_stops(self) -> None:
+        """Take over who stopped which channel (退订), on whatever node he said so."""
+        stopped = self.store.stopped()
+        if stopped != self.directory.stopped:
+            self.directory = dataclasses.replace(self._read, stopped=stopped)
+
     def _take_directory(self, now: datetime) -> None:
+        self.take_stops()
         directory, bad = self.source.read_directory()
         if _has_people(self.directory) and not _has_people(directory):
             zh, en = (
@@ -169,9 +177,10 @@ class Intake:
                 "the shared database suddenly shows no people; left alone",
             )
             raise SourceUnavailable(Text(zh, en))
-        if directory != self.directory:
+        if directory != self._read:
             self.store.save_directory(directory, now)
-            self.directory, self._directory_since = directory, now
+            self._read, self._directory_since = directory, now
+            self.directory = dataclasses.replace(directory, stopped=self.directory.stopped)
         self._set_aside("directory", bad, set(), now, whole=True)
 
     def _set_aside(self, entity: str, bad: Iterable[BadRow], fine: set[str], now: datetime, *, whole: bool) -> None:

@@ -93,6 +93,7 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("drill_stopped", Text("演练已停止", "the drill was stopped")),
     ("no_such_channel", Text("配置里已没有这个通道", "the channel is configured no more")),
     ("channel_broke", Text("通道程序出错，可能已发出", "the channel broke, perhaps sent")),
+    ("opted_out", Text("本人已退订", "the reader stopped this channel")),
     ("no_address", Text("没有登记号码或邮箱", "no address on record")),
     ("render:", Text("消息模板写不出来", "the template does not render")),
     ("link_forbidden", Text("内容带链接，该通道不许", "a link where the channel takes none")),

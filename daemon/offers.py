@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from daemon.settings import Configuration, ConsoleSettings
 
 MAIL = "email"
+ANSWERS_TO_STOP = frozenset({"answer_stopped"})  # goes out over the very channel that was stopped
 # What is answered to who writes back, by the word after `answer_` in the name of the template.
 ANSWERS = ("taken", "already", "closed", "not_sent", "not_yours", "which", "help", "stopped", "resumed")
 _FIRST_CODE, _CODES = 1000, 9000  # no code begins with a nought, which people leave out

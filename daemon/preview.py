@@ -227,9 +227,9 @@ def _moment_of(one: Obligation, standing: str) -> datetime:
 
 def _reader(setting: Setting, person: str | None, directory: Directory) -> Recipient:
     """The person in the highest role the chain gives him; without one named, the first handler or who is above him."""
-    kinds = channels_named(tuple(setting.kinds), setting.kinds).kinds
+    channels = channels_named(tuple(setting.kinds), setting.kinds)
     for role in reversed(setting.policy.chain) if person is not None else setting.policy.chain:
-        for found in setting.resolve(role, kinds):
+        for found in setting.resolve(role, channels):
             if found.person is not None and person in {None, found.person}:
                 return Recipient(found.person, role, Why.DUE)
     if person is not None and person in directory.officials:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from daemon import alerts
+from policies.ladders.via import channels_named, heard_over
 from policies.people.reachability import Exposed, Reach, Reached, reach
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ MONDAY = 0
 
 def reach_of(store: Store, rules: Rules, directory: Directory, now: datetime, days: int = DAYS) -> Reach:
     """Everybody the open cases may need in so many days. Reads the store page by page."""
-    return reach(_exposed(store, rules), directory, set(rules.kinds.values()), now, now + timedelta(days=days))
+    heard = heard_over(channels_named(tuple(rules.kinds), rules.kinds), directory)
+    return reach(_exposed(store, rules), heard, set(rules.kinds.values()), now, now + timedelta(days=days))
 
 
 def nightly(store: Store, rules: Rules, directory: Directory, zone: ZoneInfo, now: datetime) -> Trouble | None:

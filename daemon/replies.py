@@ -15,6 +15,8 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
+from daemon.privacy import identifies
+
 
 class Command(StrEnum):
     """What a reply asks for."""
@@ -58,10 +60,6 @@ _CODE = re.compile(r"(?<![0-9A-Z])\d{4}(?![0-9A-Z])")
 _CASE = re.compile(r"[0-9A-Z][0-9A-Z/_.()〔〕\[\]字第号-]*[0-9A-Z号]")
 _DIGITS_OF_A_CASE = 5
 _CASE_AT_MOST = 40
-# 18 digits with a birthday among them (GB 11643), or a mobile number: a person's, never a code or a case.
-_PRIVATE = re.compile(
-    r"\d{6}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dX]|(?<!\d)(?:86)?1[3-9]\d{9}(?!\d)"
-)
 
 
 def understood(text: str) -> Understood:
@@ -88,7 +86,7 @@ def _acknowledged(line: str) -> Understood:
     if not said:
         return Understood(Command.ACKNOWLEDGE) if signs else Understood(Command.UNKNOWN)
     said = said.removeprefix("1 ").strip(_MARKS)
-    if _PRIVATE.search(said):
+    if identifies(said) is not None:  # a number of a person is neither, and is kept nowhere
         return Understood(Command.UNKNOWN)
     if _CODE.fullmatch(said):
         return Understood(Command.ACKNOWLEDGE, code=said)

@@ -41,6 +41,7 @@ from daemon.offers import NO_OFFER
 from daemon.providers import Providers
 from daemon.render import LinkForbidden, PrivateContent, RenderError, sms_parts, without_mark
 from daemon.store.lanes import lanes_from
+from daemon.store.stops import OPTED_OUT
 from daemon.store.values import DeliveryResult, DeliveryState
 from policies.model import Why
 
@@ -423,6 +424,8 @@ class Sender:
         true = [one for one in claimed if one.notice.key not in refused]
         results += [_waiting(one, quiet[one.notice.key], now) for one in true if one.notice.key in quiet]
         true = [one for one in true if one.notice.key not in quiet]
+        results += [_refused_by_reader(one, now) for one in true if self.engine.is_stopped(one)]
+        true = [one for one in true if not self.engine.is_stopped(one)]
         ready: list[tuple[Letter, Message]] = []
         for letter in letters_of(true, _two if merged else self._at_least):
             written, unwritten = self._write(way, letter, now)
@@ -700,6 +703,11 @@ def _not_true(one: Delivery, why: str, now: datetime) -> DeliveryResult:
     if why == DOUBTED:
         return _waiting(one, now + POSTPONE, now, why)
     return DeliveryResult(one, DeliveryState.CANCELLED, now, error=why)
+
+
+def _refused_by_reader(one: Delivery, now: datetime) -> DeliveryResult:
+    """Its reader stopped this channel (退订) since it was decided: it goes another way, or upward."""
+    return DeliveryResult(one, DeliveryState.FAILED, now, error=OPTED_OUT, possible_duplicate=one.possible_duplicate)
 
 
 def _waiting(one: Delivery, until: datetime, now: datetime, why: str = Why.QUIET.value) -> DeliveryResult:

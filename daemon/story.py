@@ -82,6 +82,10 @@ ACKNOWLEDGED_BY: Mapping[str, Text] = {
     "phone": Text("电话", "by telephone"),
     "paper": Text("纸质", "on paper"),
     "console": Text("系统录入", "at the console"),
+    "link": Text("网页链接", "by link"),
+    "reply": Text("短信回复", "by text message"),
+    "mail": Text("邮件回复", "by mail"),
+    "platform": Text("业务系统", "in the case system"),
 }
 GONE = Text("共享数据库里已没有这个案件，停止督办", "no longer in the shared database: nothing more is enforced")
 

@@ -65,6 +65,7 @@ SILENT_FOR = timedelta(seconds=30)  # a worker whose heartbeat is older is taken
 SKIPPED = timedelta(seconds=20)  # between two heartbeats of our own: the store was away, or we were
 ALARM_AFTER = timedelta(minutes=15)  # a shared database away for longer is told to the administrators
 CONFLICTS_TOLD = timedelta(days=2)  # for how long a conflict over a first handler is told if it was not yet
+STOPS_TOLD = timedelta(days=2)  # for how long that somebody stopped a channel is told if it was not yet
 AUDIT_GRACE = timedelta(minutes=5)
 A_WORKING_DAY = Duration(Fraction(1), Unit.WORKDAY)  # a notice held for longer is told to the administrators
 
@@ -367,7 +368,12 @@ class Node:
         conflicts = self.store.first_handler_conflicts(now - CONFLICTS_TOLD)
         disputed = alerts.about_conflicts([(one.case_key, one.recorded_at) for one in conflicts], zone)
         language = self.configuration.settings.language
-        for trouble, day in (*((one, today) for one in troubles), *disputed):
+        stopped = [
+            (alerts.channel_stopped(one.person, one.channel, one.how), one.since_at.astimezone(zone).date())
+            for one in self.store.stops()
+            if now - one.since_at <= STOPS_TOLD
+        ]
+        for trouble, day in (*((one, today) for one in troubles), *disputed, *stopped):
             notices = alerts.notices_about(
                 trouble, self._engine.directory, self.configuration.kinds, day, now, language
             )

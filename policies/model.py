@@ -184,13 +184,17 @@ class Delegation:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Everybody, as of one reading. `administrators` are the last resort of every chain."""
+    """Everybody, as of one reading. `administrators` are the last resort of every chain.
+
+    `stopped` are the channels (by name) over which a person wants no more messages (退订, STOP).
+    """
 
     officials: Mapping[str, Official] = field(default_factory=dict[str, Official])
     units: Mapping[str, OfficeUnit] = field(default_factory=dict[str, OfficeUnit])
     posts: tuple[Post, ...] = ()
     administrators: tuple[str, ...] = ()
     delegations: tuple[Delegation, ...] = ()
+    stopped: Mapping[str, frozenset[str]] = field(default_factory=dict[str, "frozenset[str]"])
 
 
 # --- rules: what the administrator wrote -------------------------------------------------------------------

@@ -46,6 +46,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "代录签收：某人已知悉某案件",
         "record that somebody acknowledged a case",
     ),
+    "stops": (
+        "daemon.cli.stops",
+        "stops",
+        "退订：谁不再收哪个通道的消息、解除",
+        "who stopped messages over a channel; lift it",
+    ),
     "ledger": (
         "daemon.cli.ledger",
         "ledger",

@@ -58,7 +58,7 @@ def acknowledge(
         at = now if moment is None else moment.replace(tzinfo=at_desk.configuration.zone)
         if at > now:
             raise click.BadParameter(speak("签收时间还没有到", "that moment is still to come"), param_hint="--at")
-        key = _key_of(at_desk.directory.officials, official)
+        key = key_of(at_desk.directory.officials, official, "--by")
         answer = at_desk.store.acknowledge(case_key, key, at, how, now).value
         if as_json:
             click.echo(to_json({"case": case_key, "official": key, "at": at, "how": how, "answer": answer}))
@@ -68,7 +68,7 @@ def acknowledge(
         sys.exit(EXIT_FOUND)
 
 
-def _key_of(officials: Mapping[str, Official], asked: str) -> str:
+def key_of(officials: Mapping[str, Official], asked: str, hint: str) -> str:
     """The official of that key, or the only one of that name."""
     if asked in officials:
         return asked
@@ -79,8 +79,8 @@ def _key_of(officials: Mapping[str, Official], asked: str) -> str:
     if named:
         raise click.BadParameter(
             speak(f"有几位“{asked}”，请写编号：{keys}", f"several are called {asked!r}, write the key: {keys}"),
-            param_hint="--by",
+            param_hint=hint,
         )
     raise click.BadParameter(
-        speak(f"人员名录里没有“{asked}”", f"nobody in the directory is called {asked!r}"), param_hint="--by"
+        speak(f"人员名录里没有“{asked}”", f"nobody in the directory is called {asked!r}"), param_hint=hint
     )

@@ -66,6 +66,7 @@ class Found:
     beats: list[JobBeat]
     aside: list[SetAside]
     directory_read_at: datetime | None
+    stops: int  # how often somebody stopped a channel
     policy_version: str  # in force; before the first start that of the files
 
     @property
@@ -127,6 +128,7 @@ def _look(at_desk: Desk, now: datetime) -> Found:
         store.beats(),
         store.rows_set_aside(),
         remembered[1] if remembered else None,
+        len(store.stops()),
         current.version if current else at_desk.configuration.version,
     )
 
@@ -155,6 +157,7 @@ def _as_json(found: Found) -> dict[str, object]:
         "counts": {name: dict(numbers) for name, numbers in found.counts.items()},
         "channels": {name: dict(states) for name, states in standing.channels.items()},
         "provisional": standing.provisional,
+        "stops": found.stops,
         "source_read_at": found.source_read_at,
         "directory_read_at": found.directory_read_at,
         "ledger": {"sealed_at": standing.sealed_at, "unsealed": standing.unsealed},
@@ -228,6 +231,7 @@ def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
     if audit.held_too_long:
         n = audit.held_too_long
         held += speak(f"；另有 {n} 条已由下一梯级接替，不再发出", f"; {n} more will not go out any more")
+    stopped = speak(f"{found.stops} 人次，见 duban stops list", f"{found.stops}, see duban stops list")
     sealed = _with_age(at_desk, standing.sealed_at, found.now)
     if standing.unsealed:
         sealed += speak(f"；其后 {standing.unsealed} 行未封存", f"; {standing.unsealed} rows since")
@@ -238,6 +242,7 @@ def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
         (speak("在办的灯", "lights"), _lights(at_desk.names, found.counts.get("lights", {}))),
         (speak("待发消息", "to be sent"), waiting),
         *([(speak("待核发", "await release"), held)] if audit.held or audit.held_too_long else []),
+        *([(speak("退订", "stopped"), stopped)] if found.stops else []),
         (speak("台账封存", "ledger sealed"), sealed),
         (speak("策略版本", "policy version"), found.policy_version[:12]),
     ]

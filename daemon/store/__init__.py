@@ -12,6 +12,7 @@ it says otherwise, takes `now` from its caller, and keeps this protocol:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from daemon.store import (
@@ -28,6 +29,7 @@ from daemon.store import (
     responsibility,
     schema,
     spending,
+    stops,
     sync,
     tick,
     versions,
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
         Reply,
         SetAside,
         Standing,
+        Stop,
         StoredCase,
         StoredObligation,
     )
@@ -194,12 +197,16 @@ class Store:
             sync.save_directory(connection, directory, now)
 
     def directory(self, as_of: datetime | None = None) -> tuple[Directory, datetime] | None:
-        """The last directory saved and when it was read; with `as_of` everybody as known then, without addresses."""
+        """The last directory saved and when it was read; with `as_of` everybody as known then, without addresses.
+
+        The saved one has the channels people stopped since.
+        """
         with self._database.reading() as connection:
             if as_of is not None:
                 past = responsibility.directory_as_of(connection, as_of)
                 return past or sync.saved_directory(connection)
-            return sync.saved_directory(connection)
+            saved = sync.saved_directory(connection)
+            return None if saved is None else (replace(saved[0], stopped=stops.stopped(connection)), saved[1])
 
     # --- responsibility --------------------------------------------------------------------------------
 
@@ -482,6 +489,26 @@ class Store:
         """What went out to that official since then, or perhaps did, the latest first."""
         with self._database.reading() as connection:
             return acknowledgements.sent_to(connection, official, since, limit)
+
+    def stop(self, channel: str, person: str, how: str, now: datetime) -> bool:
+        """No more messages over that channel to that person (退订, STOP); False if it was so before."""
+        with self._database.writing() as connection:
+            return stops.stop(connection, channel, person, how, now)
+
+    def lift_stop(self, channel: str, person: str, how: str, now: datetime, *, by: str = "", reason: str = "") -> bool:
+        """Messages go out to him over it again; False if nothing was stopped. `by` and `reason` of who lifts it."""
+        with self._database.writing() as connection:
+            return stops.lift(connection, channel, person, how, now, by, reason)
+
+    def stops(self) -> list[Stop]:
+        """Everybody who stopped a channel, by person and channel."""
+        with self._database.reading() as connection:
+            return stops.all_stops(connection)
+
+    def stopped(self) -> Mapping[str, frozenset[str]]:
+        """The channels each person stopped."""
+        with self._database.reading() as connection:
+            return stops.stopped(connection)
 
     def next_delivery_at(self) -> datetime | None:
         """The earliest moment any delivery may go out, or the wait for a receipt is over."""

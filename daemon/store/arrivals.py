@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from daemon.store import codec, inbox, ledger
+from daemon.store import codec, inbox, ledger, stops
 from daemon.store.bulk import among, fetch, update_rows
 from daemon.store.codec import maybe_micros
 from daemon.store.digests import DIGEST_KEY
@@ -147,6 +147,7 @@ def take(
                 events += _events(one, standing[one.id], verdict, receipt, now, late=late)
     written = [one for one in standing.values() if one != before[one.id]]
     update_rows(connection, deliveries, _WRITTEN, [_fields(one) for one in written], _FREED)
+    stops.note_carriers(connection, [one for one in written if stops.is_refusal(one.state, one.error)], now)
     ledger.append(connection, events)
     inbox.done(connection, done)
     return TakenOver(tuple(done), tuple(waiting), len(written))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from daemon.store import digests, ledger, receipts
+from daemon.store import digests, ledger, receipts, stops
 from daemon.store.bulk import among, fetch, insert_rows, locked_rows, update_rows
 from daemon.store.codec import maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, DELIVERY_FIELDS, delivery, delivery_fields
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from daemon.store.values import Delivery
     from policies.model import Notice
 
 _S = DeliveryState
@@ -70,6 +71,7 @@ def record(connection: sa.Connection, epoch: int, results: Sequence[DeliveryResu
     written: dict[int, tuple[Any, ...]] = {}
     events: list[Event] = []
     named: list[tuple[str, int]] = []
+    refused: list[Delivery] = []
     for result in results:
         identity = result.delivery.id
         before = standing.get(identity)
@@ -96,8 +98,11 @@ def record(connection: sa.Connection, epoch: int, results: Sequence[DeliveryResu
         )
         standing[identity] = _Standing(after, None, None, before.attempts, duplicate)
         events.append(_event(result, after, before.attempts, error, duplicate=duplicate))
+        if stops.is_refusal(after, error):
+            refused.append(result.delivery)
     update_rows(connection, deliveries, _RECORDED, list(written.values()), "claimed_by = NULL, cancel_reason = NULL")
     update_rows(connection, deliveries, ("reference", "id"), named)
+    stops.note_carriers(connection, refused, now)
     ledger.append(connection, events)
 
 

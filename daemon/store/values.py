@@ -243,6 +243,16 @@ class Delivery:
         return self.state is DeliveryState.HELD and expires_at is not None and now >= expires_at
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Somebody gets no more messages over that channel (退订, STOP); `how`: reply, carrier or console."""
+
+    channel: str
+    person: str
+    since_at: datetime
+    how: str
+
+
 class Acknowledged(StrEnum):
     """What is answered to somebody who acknowledges a case (签收)."""
 

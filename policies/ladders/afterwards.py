@@ -93,12 +93,16 @@ def after_transfer(
     for_the_role = planned.why in _FOR_THE_ROLE and planned.facts.get("instead_of") is None
     if not for_the_role and not recused:
         return None
-    setting = setting_of(policy, obligation, case, History(), directory, first_handler, calendar, now, kinds)
+    # Whoever stopped the channel since is in that role all the same: sending it fails, and his other channels are next.
+    people = replace(directory, stopped={}) if directory.stopped else directory
+    setting = setting_of(policy, obligation, case, History(), people, first_handler, calendar, now, kinds)
     if setting is None:
         return None
-    kind = (kinds.get(planned.channel, planned.channel),)
+    channel = channels_named((planned.channel,), kinds)
     answers = (
-        setting.resolve(planned.role, kind) if for_the_role else (setting.above(planned.role, planned.person, kind),)
+        setting.resolve(planned.role, channel)
+        if for_the_role
+        else (setting.above(planned.role, planned.person, channel),)
     )
     found = answers[0]
     if planned.person in {one.person for one in answers} or (found.person is None and not recused):
@@ -166,7 +170,7 @@ def _other_channel(
 
 def _upward(failed: Notice, letter: Letter, channels: Channels, setting: Setting) -> tuple[list[Notice], list[Reason]]:
     """The next person up, over every channel of the step that reaches him."""
-    found = setting.above(failed.role, failed.person, channels.kinds)
+    found = setting.above(failed.role, failed.person, channels)
     told = [sentences.undelivered(failed, setting.now)]
     told += [replace(reason, step=failed.step) for reason in found.reasons]
     if found.person is None:

@@ -61,13 +61,13 @@ def those_in(
     wanted: list[Recipient] = []
     reasons: list[Reason] = []
     for role, copy in roles:
-        for found in setting.resolve(role, channels.kinds):
+        for found in setting.resolve(role, channels):
             reasons += [replace(reason, step=step) for reason in found.reasons]
             if found.person is None:
                 continue
             wanted.append(recipient(found, found.person, why, copy=copy))
             if found.fell is not None and found.role != ADMINISTRATOR:
-                alarm = setting.resolve(ADMINISTRATOR, channels.kinds)[0]
+                alarm = setting.resolve(ADMINISTRATOR, channels)[0]
                 if alarm.person is not None:
                     wanted.append(Recipient(alarm.person, alarm.role, found.fell, copy=True, instead_of=found.meant))
     one_each, same = _once_each(wanted, step, at, setting.policy)

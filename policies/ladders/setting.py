@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from policies.chain import next_upward, resolve_all, resolve_any
 from policies.ladders.lights import light_between, light_changes
+from policies.ladders.via import heard_over
 from policies.model import ObligationState, Why
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from policies.calendar import Calendar
     from policies.chain import Resolution
+    from policies.ladders.via import Channels
     from policies.model import (
         Case,
         Directory,
@@ -51,15 +53,17 @@ class Setting:
     light: Light
     light_changes: tuple[datetime, datetime, datetime]
 
-    def resolve(self, role: str, kinds: tuple[str, ...]) -> tuple[Resolution, ...]:
+    def resolve(self, role: str, channels: Channels) -> tuple[Resolution, ...]:
         """Who holds that role today and can be reached, one answer for each leg of the chain that finds another."""
+        people, kinds = heard_over(channels, self.directory), channels.kinds
         if len(self.policy.legs) == 1:
-            return (resolve_any(role, self.policy, self.case, self.first_handler, self.directory, self.now, kinds),)
-        return resolve_all(role, self.policy, self.case, self.first_handler, self.directory, self.now, kinds)
+            return (resolve_any(role, self.policy, self.case, self.first_handler, people, self.now, kinds),)
+        return resolve_all(role, self.policy, self.case, self.first_handler, people, self.now, kinds)
 
-    def above(self, role: str, person: str, kinds: tuple[str, ...]) -> Resolution:
+    def above(self, role: str, person: str, channels: Channels) -> Resolution:
         """Who is next above that person in that role."""
-        return next_upward(role, person, self.policy, self.case, self.first_handler, self.directory, self.now, kinds)
+        people, kinds = heard_over(channels, self.directory), channels.kinds
+        return next_upward(role, person, self.policy, self.case, self.first_handler, people, self.now, kinds)
 
     def since_start(self, at: datetime | None) -> bool:
         """Whether something happened in this round: on the day of the start or after, and not in the future."""

@@ -154,9 +154,9 @@ def ask_for_release(
     """
     people = list(waiting)
     step = f"{letter.step}.{RELEASE}"
-    found = setting.resolve(INSPECTOR, channels.kinds)[0]
+    found = setting.resolve(INSPECTOR, channels)[0]
     if found.person is None or found.needs_release or found.person in {one.person for one in people}:
-        found = setting.resolve(ADMINISTRATOR, channels.kinds)[0]
+        found = setting.resolve(ADMINISTRATOR, channels)[0]
     reasons = [replace(reason, step=step) for reason in found.reasons]
     if found.person is None:
         return [], reasons

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from policies.same import Same
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,10 +86,39 @@ def first_of_each_kind(kinds: Mapping[str, str]) -> dict[str, str]:
     return first
 
 
+def heard_over(channels: Channels, directory: Directory) -> Directory:
+    """The directory as these channels find it: whoever stopped (退订) all of one kind of them has no such address.
+
+    Another channel of that kind that the step does not use makes up for none: he did not ask for it there.
+    """
+    if not directory.stopped:
+        return directory
+    return _heard_over(Same(directory), channels.names, channels.kinds)
+
+
+@lru_cache(maxsize=64)
+def _heard_over(directory: Same[Directory], names: tuple[str, ...], kinds: tuple[str, ...]) -> Directory:
+    people = dict(directory.value.officials)
+    for person, stopped in directory.value.stopped.items():
+        official = people.get(person)
+        if official is None:
+            continue
+        open_kinds = {kind for name, kind in zip(names, kinds, strict=True) if name not in stopped}
+        deaf = set(kinds) - open_kinds
+        if deaf & official.addresses.keys():
+            left = {kind: address for kind, address in official.addresses.items() if kind not in deaf}
+            people[person] = replace(official, addresses=left)
+    return replace(directory.value, officials=people)
+
+
 def reachable(person: str, channels: Channels, directory: Directory) -> tuple[str, ...]:
-    """Those of the channels on which that person has an address; none if the directory knows him no longer."""
+    """Those of the channels on which that person has an address and which he has not stopped.
+
+    None if the directory knows him no longer.
+    """
     official = directory.officials.get(person)
     if official is None:
         return ()
-    addresses = official.addresses
-    return tuple([name for name, kind in zip(channels.names, channels.kinds, strict=True) if addresses.get(kind)])
+    addresses, stopped = official.addresses, directory.stopped.get(person, ())
+    pairs = zip(channels.names, channels.kinds, strict=True)
+    return tuple([name for name, kind in pairs if addresses.get(kind) and name not in stopped])

@@ -46,6 +46,7 @@ class Lack(StrEnum):
     IMPLAUSIBLE = "implausible"  # an address that can hardly be right
     ONE_ADDRESS = "one_address"  # only one kind of address where several channels are configured
     STOOD_IN = "stood_in"  # on leave, stood in for
+    STOPPED = "stopped"  # he wants no messages over a channel (退订)
     NO_SUPERIOR = "no_superior"  # nobody above him but the administrators
 
 
@@ -243,8 +244,16 @@ class _Look:
                 gone = Text("不在人员名录中或已不在岗", "not in the directory or no longer in office")
                 self._wrong[person] = (Shortcoming(Lack.GONE, gone),)
             else:
-                self._wrong[person] = (*_addresses(official, self._kinds), *self._absences(person))
+                self._wrong[person] = (
+                    *_addresses(official, self._kinds),
+                    *self._stopped(person),
+                    *self._absences(person),
+                )
         return self._wrong[person]
+
+    def _stopped(self, person: str) -> Iterator[Shortcoming]:
+        for channel in sorted(self._directory.stopped.get(person, ())):
+            yield Shortcoming(Lack.STOPPED, Text(f"已退订通道 {channel}", f"stopped channel {channel}"))
 
     def _absences(self, person: str) -> Iterator[Shortcoming]:
         for absence in absences_between(person, self._directory, self._since, self._until):

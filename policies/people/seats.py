@@ -220,6 +220,11 @@ def problem_with(person: str, seat: Seat, question: Question) -> Reason | None:
     if any(official.addresses.get(kind) for kind in (official.addresses if kinds is None else kinds)):
         return None
     wanted = "、".join(kinds or ()) or "-"
+    if person in question.directory.stopped:
+        stopped = "、".join(sorted(question.directory.stopped[person]))
+        zh = f"{title.zh} {person} 已退订通道 {stopped}，没有其他可用的号码或邮箱（{wanted}）。"
+        en = f"The {title.en} {person} stopped {stopped} and has no other address of the kind wanted ({wanted})."
+        return Reason(Why.UNREACHABLE, Text(zh, en), at=now, person=person)
     zh = f"{title.zh} {person} 没有登记可用的号码或邮箱（{wanted}）。"
     en = f"The {title.en} {person} has no address of the kind wanted ({wanted})."
     return Reason(Why.UNREACHABLE, Text(zh, en), at=now, person=person)
