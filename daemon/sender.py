@@ -654,7 +654,7 @@ class Sender:
                 if not isinstance(error, SendError):
                     log.error(telemetry.CHANNEL_BROKE, channel=way.name, problem=type(error).__name__)  # noqa: TRY400
                 code = error.code if isinstance(error, SendError) else "channel_broke"
-                if code == CANNOT_ASK or letter.attempts > ASK_TIMES:
+                if code == CANNOT_ASK or await self._asked_in_vain(letter) >= ASK_TIMES:
                     again.append((letter, message))
                 else:
                     results.extend(results_of(letter, OutcomeUnknown(code), self._clock.now()))
@@ -669,6 +669,13 @@ class Sender:
         now = self._clock.now()
         left = [_waiting(one, now, now, LEFT) for letter, _ in again for one in letter.deliveries]
         return results + left, to_send
+
+    async def _asked_in_vain(self, letter: Letter) -> int:
+        """How often the provider was asked and gave no answer, this time included; other attempts do not count."""
+        notice = letter.deliveries[0].notice
+        if not notice.case_key:  # about duban itself: all of these share one chain, which may be long
+            return letter.attempts - 1
+        return 1 + await self._in_thread(partial(self.engine.store.asked_in_vain, notice.case_key, notice.key))
 
     async def _after(self, result: DeliveryResult) -> DeliveryResult:
         """A failed delivery goes to the next person up first, and is a failure only when that is written down."""

@@ -574,6 +574,11 @@ class Store:
         with self._database.reading() as connection:
             return chains.story(connection, case_key)
 
+    def asked_in_vain(self, case_key: str, notice_key: str) -> int:
+        """How often the provider was asked about a message in doubt since it is, and gave no answer."""
+        with self._database.reading() as connection:
+            return pump.asked_in_vain(connection, case_key, notice_key)
+
     def seal(self, now: datetime) -> str | None:
         """Seal all rows since the last seal under a Merkle root chained to the one before; the root, or None."""
         with self._database.writing() as connection:

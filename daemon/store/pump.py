@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -285,6 +286,16 @@ def retry(connection: sa.Connection, keys: Collection[str], now: datetime) -> in
     update_rows(connection, deliveries, columns, written, "claimed_by = NULL, cancel_reason = NULL, error = ''")
     ledger.append(connection, events)
     return len(found)
+
+
+def asked_in_vain(connection: sa.Connection, case_key: str, notice_key: str) -> int:
+    """How often the provider was asked about a message in doubt since it is, and gave no answer.
+
+    The first line of the doubt is the lost answer itself; one without an error is a worker that died.
+    """
+    about = [row for row in ledger.story(connection, case_key) if row.body.get("notice") == notice_key]
+    doubts = list(takewhile(lambda row: row.kind == _SAID[_S.IN_DOUBT], reversed(about)))
+    return sum("error" in row.body for row in doubts[:-1])
 
 
 def doubt_all_of(connection: sa.Connection, epochs: Collection[int], now: datetime) -> int:

@@ -148,3 +148,25 @@ async def test_where_nobody_can_be_asked_the_second_one_says_so(provider: str, t
         assert "可能重复" not in first
         assert "可能重复" in second
         assert office.deliveries()[0].possible_duplicate
+
+
+async def test_only_questions_without_an_answer_count_as_asked_in_vain(tmp_path: Path, store_url: str) -> None:
+    """Busy five times, then the answer is lost and four questions fail: the fifth says that the provider has it."""
+    server = SmsGateway()
+    async with office_with(tmp_path, store_url, server, asked_http) as office:
+        server.fail(*["503"] * 5, "drop", *["503"] * 4)
+        await office.live_until(f"{office.clock.now().astimezone(SHANGHAI) + timedelta(minutes=30):%Y-%m-%d %H:%M}")
+        assert office.states() == ["assigned h0 accepted"]
+        assert len(taken(server)) == 1
+
+
+async def test_a_provider_that_never_answers_is_asked_five_times(tmp_path: Path, store_url: str) -> None:
+    """Then nobody can know: the message goes out again, marked."""
+    server = SmsGateway()
+    async with office_with(tmp_path, store_url, server, asked_http) as office:
+        server.fail("drop", *["503"] * 5)
+        await office.live_until(f"{office.clock.now().astimezone(SHANGHAI) + timedelta(minutes=30):%Y-%m-%d %H:%M}")
+        assert office.states() == ["assigned h0 accepted"]
+        first, second = taken(server)
+        assert ("可能重复" in first, "可能重复" in second) == (False, True)
+        assert server.requests == 7
