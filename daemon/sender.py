@@ -343,7 +343,8 @@ class Sender:
     async def _has_arrived(self, one: Delivery) -> bool:
         """Whether the provider, asked now, says that it arrived; then that is on record."""
         way = self.ways.get(one.provider or one.notice.channel)
-        if way is None or one.notice.digest:  # which digest it was in is not kept once the provider took it
+        in_digest = one.notice.digest and one.sent_as != reference_of(one.notice.key)
+        if way is None or in_digest:  # the key of the digest is not kept once the provider took it
             return False
         try:
             receipt = await way.channel.lookup(self._message(way, Letter((one,))))

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from channels.wire.identity import reference_of
 from daemon.clock import ManualClock
-from daemon.incoming import LONGEST_WAIT, NobodyAnswers, Receiving
+from daemon.incoming import LONGEST_WAIT, Receiving
 from daemon.store import Store
 from daemon.store.values import Came, Delivery, DeliveryResult, DeliveryState, Event, ReceiptTold
 from policies.model import Directory
@@ -78,7 +78,8 @@ class Receipts(RuleBasedStateMachine):
         self.upward = Upward(self.store, _Intake(), Directory())
         self.executor = ThreadPoolExecutor(1)
         engine: Any = self.upward  # of the engine it is only asked for these
-        self.receiving = Receiving(engine, "CN", self.clock, self.executor, NobodyAnswers())
+        nobody: Any = None  # there are no replies
+        self.receiving = Receiving(engine, "CN", self.clock, self.executor, nobody)
         self.held: list[Delivery] = []
         self.told: list[ReceiptTold] = []
         self.before = self.rows()
