@@ -131,20 +131,22 @@ class Receiving:
 
     # --- hearing -----------------------------------------------------------------------------------------
 
-    async def hear(self, channel: str, kind: str, news: News) -> int:
+    async def hear(self, channel: str, kind: str, news: News, shared: str = "") -> int:
         """Write down what a channel told; when this returns it is safe. Returns how much of it is new.
+
+        `shared` is the channel it is one of the providers behind, if it is: that is the one people answer over.
 
         Raises:
             StoreUnavailable: it is not written down.
         """
         if not (news.learnt or news.said):
             return 0
-        return await self._in_thread(partial(self._hear, channel, kind, news))
+        return await self._in_thread(partial(self._hear, channel, kind, news, shared or channel))
 
-    def _hear(self, channel: str, kind: str, news: News) -> int:
+    def _hear(self, channel: str, kind: str, news: News, over: str) -> int:
         told: list[ReceiptTold | Reply] = [receipt_of(channel, one) for one in news.learnt]
         for said in news.said:
-            reply = reply_of(channel, kind, said, self._whose())
+            reply = reply_of(over, kind, said, self._whose())
             if reply is None:
                 log.info(telemetry.REPLY_OF_NOBODY, channel=channel)
             else:
@@ -157,21 +159,23 @@ class Receiving:
             self._addresses = Addresses(directory, self._region)
         return self._addresses
 
-    async def collect(self, ways: Iterable[WayOut]) -> int:
+    async def collect(self, ways: Iterable[WayOut], behind: Mapping[str, str]) -> int:
         """Ask every channel that can be asked what came back; returns how much was new. One's trouble is its own.
 
-        What a channel told is written down before it is asked again: being asked again tells it that it was.
+        `behind`: the shared channel each provider is behind. What a channel told is written down before it is asked
+        again: being asked again tells it that it was.
         """
         asked = [way for way in ways if isinstance(way.channel, Collecting)]
         self.deaf = {way.name: self.deaf[way.name] for way in asked if way.name in self.deaf}
-        return sum(await asyncio.gather(*map(self._collect_from, asked)))
+        shared = [behind.get(way.name, "") for way in asked]
+        return sum(await asyncio.gather(*map(self._collect_from, asked, shared)))
 
-    async def _collect_from(self, way: WayOut) -> int:
+    async def _collect_from(self, way: WayOut, shared: str) -> int:
         try:
-            heard = await self._write_down(way) if way.name in self._unwritten else 0
+            heard = await self._write_down(way, shared) if way.name in self._unwritten else 0
             assert isinstance(way.channel, Collecting)  # noqa: S101 - for the checkers
             self._unwritten[way.name] = await way.channel.collect()
-            heard += await self._write_down(way)
+            heard += await self._write_down(way, shared)
         except SendError as error:
             self._cannot_hear(way, error.code, for_good=isinstance(error, PermanentFailure))
             return 0
@@ -185,8 +189,8 @@ class Receiving:
             log.info(telemetry.COLLECTED_AGAIN, channel=way.name)
         return heard
 
-    async def _write_down(self, way: WayOut) -> int:
-        heard = await self.hear(way.name, way.kind, self._unwritten[way.name])
+    async def _write_down(self, way: WayOut, shared: str) -> int:
+        heard = await self.hear(way.name, way.kind, self._unwritten[way.name], shared)
         del self._unwritten[way.name]
         return heard
 

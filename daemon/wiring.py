@@ -265,7 +265,7 @@ class Node:
 
     async def collect(self) -> int:
         """Ask the channels that can be asked what came back; returns how much of it was new."""
-        return await self._receiving.collect((await self._open_sender()).ways.values())
+        return await self._receiving.collect((await self._open_sender()).ways.values(), self._behind())
 
     async def take_in(self) -> int:
         """Take over the receipts and replies that were heard; returns how much was done with."""
@@ -278,7 +278,12 @@ class Node:
 
     async def hear(self, channel: str, news: News) -> int:
         """Write down what came back over a channel; when this returns it is safe. Raises StoreUnavailable."""
-        return await self._receiving.hear(channel, self.configuration.kinds.get(channel, ""), news)
+        kind = self.configuration.kinds.get(channel, "")
+        return await self._receiving.hear(channel, kind, news, self._behind().get(channel, ""))
+
+    def _behind(self) -> dict[str, str]:
+        """The shared channel each provider is behind."""
+        return {name: shared for shared, one in self.configuration.sharing.items() for name in one.providers}
 
     # --- what the acknowledgement page asks ------------------------------------------------------------
 

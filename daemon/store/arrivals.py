@@ -73,7 +73,8 @@ def _failed(one: Delivery, told: ReceiptTold) -> Verdict:
     While another attempt is to be made, or on the wire, it is not known yet which of them is meant.
     """
     known = "" if one.reference.startswith(DIGEST_KEY) else one.reference
-    another = bool(told.theirs and known) and told.theirs != known
+    elsewhere = bool(one.provider) and told.channel != one.provider
+    another = elsewhere or (bool(told.theirs and known) and told.theirs != known)
     if one.state in (_S.IN_DOUBT, _S.ACCEPTED):
         return NOTHING if another else Verdict(_S.FAILED)
     if one.state is _S.SENDING and one.attempts <= 1:
@@ -82,7 +83,10 @@ def _failed(one: Delivery, told: ReceiptTold) -> Verdict:
 
 
 def meant(connection: sa.Connection, receipts: Sequence[ReceiptTold]) -> list[list[Delivery]]:
-    """The deliveries each receipt is about: by our own name of the message, else by the provider's; all of a digest."""
+    """The deliveries each receipt is about: by our own name of the message, else by the provider's; all of a digest.
+
+    Behind a shared channel the provider is the one that had it last.
+    """
     ours = {told.ours for told in receipts if told.ours}
     theirs = {told.theirs for told in receipts if told.theirs}
     by_ours: dict[str, list[Delivery]] = {}
@@ -92,11 +96,9 @@ def meant(connection: sa.Connection, receipts: Sequence[ReceiptTold]) -> list[li
         for one in _read(connection, *named):
             by_ours.setdefault(one.sent_as, []).append(one)
     if theirs:
-        channels = sorted({told.channel for told in receipts})
-        d = deliveries.c
-        mine = d.channel.in_(channels), among(connection, d.reference, sorted(theirs)), d.reference != ""
-        for one in _read(connection, *mine):
-            by_theirs.setdefault((one.notice.channel, one.reference), []).append(one)
+        named = among(connection, deliveries.c.reference, sorted(theirs)), deliveries.c.reference != ""
+        for one in _read(connection, *named):
+            by_theirs.setdefault((one.provider or one.notice.channel, one.reference), []).append(one)
     return [by_ours.get(told.ours) or by_theirs.get((told.channel, told.theirs), []) for told in receipts]
 
 

@@ -107,6 +107,7 @@ def _row(channel: str, told: ReceiptTold | Reply, now: int) -> tuple[Any, ...]:
         "code": told.understood.code,
         "case": told.understood.case,
         "others": told.persons[1:],
+        "over": told.channel if told.channel != channel else "",
         "at": maybe_micros(told.at),
     }
     told_as = f"{_REPLY}/{told.reference}" if told.reference else None
@@ -126,5 +127,5 @@ def _incoming(row: Sequence[Any]) -> Incoming:
         told = ReceiptTold(channel, Came(said["came"]), ours, theirs, said.get("code", ""), at)
     else:
         meant = Understood(Command(said["command"]), said.get("code", ""), said.get("case", ""))
-        told = Reply(channel, (person, *said.get("others", ())), meant, ours, theirs, at)
+        told = Reply(said.get("over", channel), (person, *said.get("others", ())), meant, ours, theirs, at)
     return Incoming(identity, told, instant(heard_at), tries)

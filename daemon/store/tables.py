@@ -214,7 +214,6 @@ sa.Index(
 sa.Index("ix_deliveries_sent_as", deliveries.c.sent_as, sqlite_where=SENT_AS, postgresql_where=SENT_AS)
 sa.Index(
     "ix_deliveries_reference",
-    deliveries.c.channel,
     deliveries.c.reference,
     sqlite_where=REFERRED,
     postgresql_where=REFERRED,

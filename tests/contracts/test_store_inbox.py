@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from channels.wire.identity import reference_of
 from daemon.replies import Command, Understood
+from daemon.sharing import BUCKETS, Share
 from daemon.store.inbox import HELD_FOR, REMEMBERED
 from daemon.store.rows import GATHERED_FOR
 from daemon.store.values import Came, DeliveryResult, DeliveryState, ReceiptTold, Reply
@@ -57,7 +58,7 @@ def told(came: Came, ours: str = reference_of("a"), theirs: str = "", at: dateti
 def take(store: Store, *receipts: ReceiptTold, now: datetime = LATER) -> None:
     """The provider tells these, one after the other, and each is taken over; whoever is to be told of a failure is."""
     for one in receipts:
-        store.hear("sms", [one], now)
+        store.hear(one.channel, [one], now)
         due = [(row, store.meant([one])[0]) for row in store.inbox_due(now, 10)]
         store.take_receipts(due, {each.id for each in store.deliveries()}, now)
 
@@ -147,6 +148,22 @@ def test_a_receipt_of_a_digest_holds_for_each_notice_in_it(store: Store) -> None
     take(store, told(Came.DELIVERED, reference_of("digest:1"), "R9"))
     assert {(one.state, one.reference) for one in store.deliveries()} == {(DeliveryState.DELIVERED, "R9")}
     assert lines(store) == ["delivered", "delivered"]
+
+
+def test_behind_a_shared_channel_the_provider_that_had_it_names_it(store: Store) -> None:
+    """Two providers may call two messages the same."""
+    epoch = fill(store, notice("a"))
+    share = Share("carrier_a", range(BUCKETS), ("carrier_a", "carrier_b"))
+    (one,) = store.record(epoch, (), LATER, 5, ["sms"], share=share)
+    store.record(epoch, [DeliveryResult(one, DeliveryState.ACCEPTED, LATER, reference="7")], LATER)
+    found = store.meant(
+        [ReceiptTold(name, Came.DELIVERED, "", "7") for name in ("carrier_a", "carrier_b", "sms")],
+    )
+    assert [len(mine) for mine in found] == [1, 0, 0]
+    take(store, ReceiptTold("carrier_b", Came.FAILED, reference_of("a")))
+    assert only(store).state is DeliveryState.ACCEPTED
+    take(store, ReceiptTold("carrier_a", Came.FAILED, reference_of("a")))
+    assert only(store).state is DeliveryState.FAILED
 
 
 def test_a_receipt_is_found_by_the_providers_name_on_its_own_channel_only(store: Store) -> None:

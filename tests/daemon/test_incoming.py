@@ -111,11 +111,11 @@ async def test_a_mailbox_is_not_asked_again_before_all_is_written_down(receiving
     box = Mailbox("m1", "m2")
     engine: Any = receiving.engine
     engine.store = Away()
-    assert await receiving.collect([way("email", box)]) == 0
-    assert await receiving.collect([way("email", box)]) == 0
+    assert await receiving.collect([way("email", box)], {}) == 0
+    assert await receiving.collect([way("email", box)], {}) == 0
     assert box.asked == 1
     engine.store = store
-    assert await receiving.collect([way("email", box)]) == 2
+    assert await receiving.collect([way("email", box)], {}) == 2
     assert box.asked == 2
     assert store.inbox_waiting() == 2
 
@@ -131,24 +131,33 @@ async def test_the_trouble_of_one_does_not_stop_the_others(
     broken, good = Mailbox(), Mailbox("m1")
     broken.trouble = trouble
     ways = [way("email", broken), way("spool", good), way("sms", object(), "sms")]
-    assert await receiving.collect(ways) == 1
+    assert await receiving.collect(ways, {}) == 1
     assert store.inbox_waiting() == 1
     for_good = isinstance(trouble, PermanentFailure | ValueError)
     assert set(receiving.unheard(clock.now())) == ({"email"} if for_good else set())
     clock.move_to(clock.now() + UNHEARD_FOR)
-    await receiving.collect(ways)
+    await receiving.collect(ways, {})
     assert set(receiving.unheard(clock.now())) == {"email"}
     broken.trouble = None
-    await receiving.collect(ways)
+    await receiving.collect(ways, {})
     assert receiving.unheard(clock.now()) == {}
+
+
+async def test_a_reply_to_a_provider_is_one_over_the_channel_it_is_behind(receiving: Receiving, store: Store) -> None:
+    """Who stops it stops the channel; two providers may give two replies the same number."""
+    said = News((), (Said("13800001000", "退订", "1"),))
+    for provider in ("carrier_a", "carrier_b", "carrier_a"):
+        await receiving.hear(provider, "sms", said, "sms")
+    told = [one.told for one in store.inbox_due(NOW, 5)]
+    assert [one.channel for one in told] == ["sms", "sms"]
 
 
 async def test_a_channel_that_is_no_longer_there_is_forgotten(receiving: Receiving, clock: ManualClock) -> None:
     """After a reload nobody is told of a mailbox that is not configured any more."""
     box = Mailbox()
     box.trouble = PermanentFailure("imap_login")
-    await receiving.collect([way("email", box)])
-    await receiving.collect([])
+    await receiving.collect([way("email", box)], {})
+    await receiving.collect([], {})
     assert receiving.unheard(clock.now()) == {}
 
 

@@ -30,7 +30,7 @@ def upgrade() -> None:
     _index("to_come", ["not_before_at"], _TO_COME)
     _index("waiting_in_lane", ["channel", "lane", "not_before_at", "priority", "id", "person"], _WAITING)
     _index("sent_as", ["sent_as"], _SENT_AS)
-    _index("reference", ["channel", "reference"], _REFERRED)
+    _index("reference", ["reference"], _REFERRED)
     _index("went_out", ["person", "id"], _WENT_OUT)
     _create_tables()
 
