@@ -6,14 +6,16 @@ Pure but for the directory of the past, which is asked for when a limit turns ou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from daemon.entries import about, breaches_of, gist, reason_body, told_of, withdrawn
-from daemon.movements import told_of_movements, told_of_repeat
+from daemon.movements import told_of_acknowledgement, told_of_movements, told_of_repeat
 from daemon.store.values import CaseChange, Event, ObligationChange, StoredCase
 from policies.beforehand.course import key_of, take_over
 from policies.obligations import obligations_of
 from policies.people.noticed import is_noticed
+from policies.same import Same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from policies.model import Case, Directory, FirstHandler, Obligation, PolicySet, Why
     from policies.text import Text
 
+ACKNOWLEDGED_AT = "acknowledged_at"  # the milestone that says so wherever no step names another
 NOTICED = "+"  # ends the fingerprint of a case with movements only we noticed: its facts are not the source's alone
 
 
@@ -71,6 +74,7 @@ class Counting:
         if known is None:
             events.append(Event(case.key, "seen", now, {"unit": case.unit, "handler": case.handler}))
         events.extend((*told_of_repeat(case, last, now), *told_of_movements(case, last, now)))
+        events.extend(told_of_acknowledgement(case, last, _acknowledged_by(Same(policies)), now))
         changes: list[ObligationChange] = []
         breaches: list[Breach] = []
         for one in taken.changes:
@@ -105,6 +109,14 @@ class Counting:
             return set()
         before = obligations_of(policies, known.case, self.rules.calendars, now, self.rules.default_calendar, counted)
         return {gist(reason) for reason in before.findings}
+
+
+@lru_cache(maxsize=8)
+def _acknowledged_by(policies: Same[PolicySet]) -> frozenset[str]:
+    """The milestones that show an acknowledgement."""
+    ladders = (ladder for policy in policies.value.policies.values() for ladder in policy.ladders.values())
+    wanted = (step.acknowledge for ladder in ladders for step in ladder.steps)
+    return frozenset({ACKNOWLEDGED_AT, *(one.milestone for one in wanted if one is not None)})
 
 
 def _written(one: Change, stored: StoredObligation | None) -> ObligationChange:

@@ -13,7 +13,7 @@ from policies.people.holding import agreed, effective_at
 from policies.people.noticed import is_noticed, moves_without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from policies.model import Case, Transfer
@@ -48,6 +48,23 @@ def told_of_movements(case: Case, known: Case | None, now: datetime) -> list[Eve
             events.append((old.at, old.seq, Event(case.key, "record_changed", now, body)))
     events.extend(told for move in fresh for told in _told(move, case.key, now))
     return [event for _, _, event in sorted(events, key=lambda one: one[:2])]
+
+
+def told_of_acknowledgement(case: Case, known: Case | None, names: Iterable[str], now: datetime) -> list[Event]:
+    """That the shared database says since when the case is acknowledged (签收), by one of these milestones."""
+    if known is None:
+        return []
+    before, after = known.milestones, case.milestones
+    fresh = [name for name in sorted(set(names)) if name in after and after[name] != before.get(name)]
+    return [
+        Event(
+            case.key,
+            "acknowledged",
+            now,
+            {"person": case.handler, "how": "platform", "at": after[name].isoformat(), "milestone": name},
+        )
+        for name in fresh
+    ]
 
 
 def told_of_repeat(case: Case, known: Case | None, now: datetime) -> list[Event]:

@@ -37,15 +37,26 @@ def unmet(step: Step, setting: Setting) -> tuple[Condition, bool] | None:
 
 
 def acknowledged(step: Step, setting: Setting) -> bool:
-    """Whether what that step said was acknowledged: by its milestone, or by the one who got it.
+    """Whether what that step said was acknowledged: in the shared database, or by the one who got it.
 
+    The shared database says so by the step's milestone, or by a movement: the unit that has the case signed for it.
     An acknowledgement of an earlier round, before the day of the start, is none.
     """
     if step.acknowledge is None:
         return False
     reception = setting.history.receptions.get(step.id)
     said = None if reception is None else reception.acknowledged_at
-    return setting.since_start(setting.case.milestones.get(step.acknowledge.milestone)) or setting.since_start(said)
+    milestone = setting.case.milestones.get(step.acknowledge.milestone)
+    return setting.since_start(milestone) or setting.since_start(said) or _signed_for(setting)
+
+
+def _signed_for(setting: Setting) -> bool:
+    """Whether the unit that has the case signed for it (签收) in this round, by the record of movements."""
+    mine = {None, setting.case.unit}
+    return any(
+        move.kind is Movement.SIGN and move.to_unit in mine and setting.since_start(move.at)
+        for move in setting.case.transfers
+    )
 
 
 def answer(word: str, setting: Setting) -> Scalar:
@@ -98,6 +109,13 @@ def _acted(setting: Setting) -> bool:
     return any(at is not None and start_at < at <= now for at in (*ends, *moves))
 
 
+def _acknowledged(setting: Setting) -> bool:
+    """Known from the shared database, by any milestone the ladder's steps name or a movement, or from any notice."""
+    asked = (step.acknowledge.milestone for step in setting.ladder.steps if step.acknowledge is not None)
+    named = any(setting.since_start(setting.case.milestones.get(name)) for name in asked)
+    return named or _signed_for(setting) or _by_reception(setting)
+
+
 def _received(word: str, of: Callable[[Reception], datetime | None]) -> Callable[[Setting], bool]:
     """Known from the shared database, or from any notice sent so far."""
 
@@ -108,11 +126,12 @@ def _received(word: str, of: Callable[[Reception], datetime | None]) -> Callable
     return known
 
 
+_by_reception = _received("acknowledged", lambda reception: reception.acknowledged_at)
 _ANSWERS: Mapping[str, Callable[[Setting], Scalar]] = {
     "light": lambda setting: setting.light.value,
     "overdue": lambda setting: setting.now > setting.obligation.legal_due_at,
     "platform_overdue": _platform_overdue,
-    "acknowledged": _received("acknowledged", lambda reception: reception.acknowledged_at),
+    "acknowledged": _acknowledged,
     "delivered": _received("delivered", lambda reception: reception.delivered_at),
     "read": _received("read", lambda reception: reception.read_at),
     "acted": _acted,

@@ -13,7 +13,21 @@ from hypothesis import strategies as st
 from policies.duration import parse_duration
 from policies.evaluate import after_failure, evaluate, light_at, timeline
 from policies.ladders.via import channels_of
-from policies.model import FirstHandler, History, Light, Lights, Notice, ObligationState, Plan, Policy, Post, Via, Why
+from policies.model import (
+    FirstHandler,
+    History,
+    Light,
+    Lights,
+    Movement,
+    Notice,
+    ObligationState,
+    Plan,
+    Policy,
+    Post,
+    Transfer,
+    Via,
+    Why,
+)
 from policies.people.first_handler import first_handler_of
 from support.invented_office import (
     CHINA,
@@ -142,6 +156,9 @@ def test_acknowledged_in_time_spares_the_head() -> None:
     assert plan.notices[0].say == "unacknowledged"
     milestones = {"arrived_at": START, "acknowledged_at": at("2026-09-16 11:00")}
     plan = decide(due, assigned, the_case=case(milestones=milestones))
+    assert (told(plan), whys(plan)[0]) == ([], Why.ACKNOWLEDGED)
+    signed = Transfer(1, at("2026-09-16 11:00"), "B", kind=Movement.SIGN)
+    plan = decide(due, assigned, the_case=case(transfers=(signed,)))
     assert (told(plan), whys(plan)[0]) == ([], Why.ACKNOWLEDGED)
     old = {"arrived_at": START, "acknowledged_at": at("2026-09-15 11:00")}
     assert decide(due, assigned, the_case=case(milestones=old)).notices != ()

@@ -71,6 +71,11 @@ def moved(kind: Movement, when: str = "2026-09-20 10:00", seq: int = 1) -> Trans
     return Transfer(seq, at(when), "C", kind=kind)
 
 
+def signed(unit: str | None, when: str = "2026-09-20 10:00") -> Transfer:
+    """That a unit signed for the case (签收), by the record of movements."""
+    return Transfer(1, at(when), unit, kind=Movement.SIGN)
+
+
 BACK = moved(Movement.HAND_BACK)
 
 
@@ -88,6 +93,11 @@ BACK = moved(Movement.HAND_BACK)
         ("acknowledged", False, {"acknowledged_at": at("2026-10-15 23:59")}, {}, {}),
         ("acknowledged", True, {}, {"y": Reception(acknowledged_at=at("2026-09-17 10:00"))}, {}),
         ("acknowledged", False, {}, {"y": Reception(at("2026-09-17 10:00"), at("2026-09-17 10:00"))}, {}),
+        ("acknowledged", True, {"transfers": (signed("B"),)}, {}, {}),
+        ("acknowledged", True, {"transfers": (signed(None),)}, {}, {}),
+        ("acknowledged", False, {"transfers": (signed("C"),)}, {}, {}),
+        ("acknowledged", False, {"transfers": (signed("B", "2026-09-15 10:00"),)}, {}, {}),
+        ("acknowledged", False, {"transfers": (moved(Movement.RECEIVE),)}, {}, {}),
         ("read", True, {}, {"y": Reception(read_at=at("2026-09-17 10:00"))}, {}),
         ("read", False, {}, {"y": Reception(delivered_at=at("2026-09-17 10:00"))}, {}),
         ("read", True, {"read_at": at("2026-09-17 10:00")}, {}, {}),
