@@ -26,7 +26,7 @@ from policies.conditions import asks_receptions
 from policies.evaluate import after_failure, after_transfer, evaluate
 from policies.ladders.quiet import hold_until, is_hour_class
 from policies.ladders.recipients import RESTRICTED
-from policies.ladders.rungs import UNACKNOWLEDGED, step_of
+from policies.ladders.rungs import UNACKNOWLEDGED, UNACTED, step_of
 from policies.model import Light, Why
 from policies.people.seats import PERSONAL
 
@@ -279,7 +279,8 @@ class Engine:
             return notice.key.startswith(DRILL)
         rule = self.rules.limit(notice.policy, notice.limit, one.policy_version)
         step = None if rule is None else step_of(notice.step, rule[2])
-        asked = step is not None and step.acknowledge is not None and not notice.step.endswith(f".{UNACKNOWLEDGED}")
+        derived = notice.step.endswith((f".{UNACKNOWLEDGED}", f".{UNACTED}"))
+        asked = step is not None and step.acknowledge is not None and not derived
         return asked or notice.role in PERSONAL or notice.role == RESTRICTED
 
     def quoting(self, said: Sequence[tuple[str, Sequence[Notice]]]) -> list[bool]:

@@ -10,7 +10,7 @@ from datetime import datetime, time
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from daemon.render import LIGHT_TITLES, STEP_TITLES, UNACKNOWLEDGED
+from daemon.render import LIGHT_TITLES, STEP_TITLES, UNACKNOWLEDGED, UNACTED
 from policies.ladders.handing_back import SHIRKING
 from policies.ladders.rungs import HANDBACK, RELEASE
 from policies.ladders.speaking import RELEASE_WANTED
@@ -376,4 +376,4 @@ def _is(beginning: str, code: str) -> bool:
 
 
 # steps no policy writes, by the part of their id that tells them apart -> what they say
-_DERIVED = {UNACKNOWLEDGED: UNACKNOWLEDGED, RELEASE: RELEASE_WANTED, HANDBACK: SHIRKING}
+_DERIVED = {UNACKNOWLEDGED: UNACKNOWLEDGED, UNACTED: UNACTED, RELEASE: RELEASE_WANTED, HANDBACK: SHIRKING}

@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 STANDARD = "standard"
 ENGLISH = "en"
 UNACKNOWLEDGED = "unacknowledged"
+UNACTED = "unacted"
 DIGEST = "digest"
+ANSWER = "answer_"  # how the texts begin that answer a reply: no step says them
 SHIRKING = "shirking"
 
 SINGLE_UNITS = 70  # one text message holds 140 bytes of UCS-2
@@ -114,6 +116,7 @@ DOCUMENT_TITLES = {
 STEP_TITLES = {
     "assigned": Text("新办通知", "assignment"),
     UNACKNOWLEDGED: Text("督促签收", "call for acknowledgement"),
+    UNACTED: Text("签收未办", "signed for, nothing done"),
     "remind": Text("到期提醒", "reminder"),
     "today": Text("当日预警", "due-day warning"),
     "urge": Text("催办", "urging"),
@@ -496,6 +499,7 @@ class Renderer:
         there = (name.rpartition("/") for name in self._environment.list_templates(["txt"]))
         files = (name.split(".") for folder, _, name in there if folder in folders)
         known = {name for name, *written, _ in files if written and written[0] in _written_for(kind, name)}
+        known = {name for name in known if not name.startswith(ANSWER)}
         meant = did_you_mean(say, known)
         others = Text(
             "请新建" + ("其中一个" if len(tried) > 1 else ""), "write " + ("one of them" if tried[1:] else "it")
@@ -790,7 +794,8 @@ def _rung(name: str, language: Language) -> str:
     """A missed step in words: `urge#2` is the second return of the step `urge`."""
     step, _, returned = _single_line(name).partition("#")
     base, _, rest = step.partition(".")
-    title = _say(STEP_TITLES, UNACKNOWLEDGED if rest.endswith(UNACKNOWLEDGED) else base, language)
+    derived = next((word for word in (UNACKNOWLEDGED, UNACTED) if rest.endswith(word)), base)
+    title = _say(STEP_TITLES, derived, language)
     if not returned.isdigit():
         return title
     return title + _either(language, f"（第{int(returned) + 1}次）", f" (no. {int(returned) + 1})")
@@ -942,5 +947,7 @@ def says_beside(policy: Policy) -> Iterator[str]:
 
 
 def says_of(step: Step) -> tuple[str, ...]:
-    """What a step says, and what for want of an acknowledgement."""
-    return (step.say, UNACKNOWLEDGED) if step.acknowledge else (step.say,)
+    """What a step says, what for want of an acknowledgement, and what if nothing was done after it."""
+    if step.acknowledge is None:
+        return (step.say,)
+    return (step.say, UNACKNOWLEDGED) if step.acknowledge.then is None else (step.say, UNACKNOWLEDGED, UNACTED)

@@ -21,6 +21,7 @@ HELD = frozenset(
     {
         "missed",
         "acknowledged",
+        "acted",
         "vacant",
         "unreachable",
         "same_person",

@@ -75,7 +75,7 @@ def evaluate(
     if idle is not None and not parked:
         over_at = ended_at(idle, setting.limit, obligation, case, now)
         return _rest(idle, obligation, history, history.light or setting.light, now, over_at)
-    coming = sort_out(timeline(setting.ladder, obligation, case.milestones, calendar), setting)
+    coming = sort_out(timeline(setting.ladder, obligation, case.milestones, calendar, setting.signed()), setting)
     notices, reasons = speak(coming, setting)
     reasons = [*coming.reasons, *reasons]
     if parked:

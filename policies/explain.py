@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from policies.duration import limit_words
 from policies.ladders.lights import light_word
-from policies.ladders.rungs import timeline
+from policies.ladders.rungs import signed_for, timeline
 from policies.ladders.sentences import condition_text
 from policies.limits.instances import occurrence_of
 from policies.model import ObligationState, Why
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from policies.calendar import Calendar
     from policies.counting import Count
     from policies.ladders.rungs import Rung
-    from policies.model import Case, Ladder, Lights, Limit, Notice, Obligation, Plan, Reason
+    from policies.model import Case, Ladder, Lights, Limit, Notice, Obligation, Plan, Reason, Reception
 
 WHY: Mapping[Why, Text] = {
     Why.DUE: Text("到时", "due"),
@@ -30,6 +30,7 @@ WHY: Mapping[Why, Text] = {
     Why.MISSED: Text("错过并入", "missed"),
     Why.NOT_YET: Text("未到时", "not yet"),
     Why.ACKNOWLEDGED: Text("已签收", "acknowledged"),
+    Why.ACTED: Text("已办理", "acted"),
     Why.DONE: Text("已办结", "done"),
     Why.PAUSED: Text("已中止", "paused"),
     Why.WITHDRAWN: Text("已撤销", "withdrawn"),
@@ -181,17 +182,23 @@ def _standing(one: Obligation, state: Text) -> str:
 
 
 def ladder_sentences(
-    ladder: Ladder, obligation: Obligation, case: Case, calendar: Calendar, now: datetime
+    ladder: Ladder,
+    obligation: Obligation,
+    case: Case,
+    calendar: Calendar,
+    now: datetime,
+    receptions: Mapping[str, Reception] | None = None,
 ) -> tuple[Text, ...]:
-    """Every instant of the ladder with whom it speaks to, past ones marked."""
-    rungs = timeline(ladder, obligation, case.milestones, calendar)
+    """Every instant of the ladder with whom it speaks to, past ones marked; `receptions` as in its history."""
+    signed = signed_for(ladder, obligation, case.milestones, receptions or {}, calendar, now)
+    rungs = timeline(ladder, obligation, case.milestones, calendar, signed)
     return tuple(_rung_sentence(rung, ladder.lights, calendar, now) for rung in rungs)
 
 
 def _rung_sentence(rung: Rung, lights: Lights, calendar: Calendar, now: datetime) -> Text:
     step = rung.step
-    to = step.acknowledge.otherwise if rung.unacknowledged and step.acknowledge else step.to
-    cc = () if rung.unacknowledged else step.cc
+    to = rung.otherwise or step.to
+    cc = () if rung.otherwise else step.cc
     at = instant_of(rung.at, calendar)
     mark_zh, mark_en = ("已过", "past") if rung.at <= now else ("未到", "to come")
     zh = f"{at}（{mark_zh}）{rung.name}：{'、'.join(role_title(role).zh for role in to)}"
@@ -233,7 +240,8 @@ def _notice_sentence(notice: Notice, calendar: Calendar) -> Text:
         zh, en = f"{zh}，不成则改用 {'、'.join(notice.instead)}", f"{en}, else by {', '.join(notice.instead)}"
     if notice.hold_until is not None:
         at = instant_of(notice.hold_until, calendar)
-        zh, en = f"{zh}，{at} 再发（免打扰）", f"{en}, held until {at} (quiet hours)"
+        why = Text("待汇总", "for the digest") if notice.digest else Text("免打扰", "quiet hours")
+        zh, en = f"{zh}，{at} 再发（{why.zh}）", f"{en}, held until {at} ({why.en})"
     if notice.release:
         zh, en = f"{zh}，待人工核发", f"{en}, waits for a human's release"
     if notice.dark:

@@ -248,12 +248,24 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class ActRule:
+    """What signing for it begins: so long after, something is to be done with the case; who is told otherwise."""
+
+    within: Duration
+    otherwise: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """A step wants an acknowledgement (签收): the milestone that shows it, how long, and who is told otherwise."""
+    """A step wants an acknowledgement (签收): the milestone that shows it, how long, and who is told otherwise.
+
+    With `then` the acknowledgement starts a clock of its own: within so long, something is to be done.
+    """
 
     within: Duration
     otherwise: tuple[str, ...]
     milestone: str = "acknowledged_at"
+    then: ActRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -622,6 +634,7 @@ class Why(StrEnum):
     CAUGHT_UP = "caught_up"  # the latest of several missed steps, sent for all of them
     MISSED = "missed"  # folded into a later step after an outage
     NOT_YET = "not_yet"
+    ACTED = "acted"  # the step was only for want of anything done since it was signed for
     ACKNOWLEDGED = "acknowledged"  # the step was only for want of an acknowledgement
     DONE = "done"
     PAUSED = "paused"

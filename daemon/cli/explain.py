@@ -292,8 +292,8 @@ def _with_id(words: str, identity: str) -> Line:
 
 def _asked(names: Names, rung: Rung) -> str:
     step = rung.step
-    asked = step.acknowledge.otherwise if rung.unacknowledged and step.acknowledge else step.to
-    copies = () if rung.unacknowledged else step.cc
+    asked = rung.otherwise or step.to
+    copies = () if rung.otherwise else step.cc
     to = speak("、", ", ").join(names.role(role) for role in asked)
     if not copies:
         return to

@@ -12,7 +12,7 @@ from policies.beforehand.course import key_of, key_of_notice
 from policies.beforehand.foresight import foresee
 from policies.evaluate import evaluate
 from policies.explain import ladder_sentences, obligation_sentences, plan_sentences
-from policies.ladders.rungs import timeline
+from policies.ladders.rungs import signed_for, timeline
 from policies.limits.holders import number_of
 from policies.obligations import obligations_of
 from policies.text import Text
@@ -140,14 +140,16 @@ def _story(
     policy, limit, ladder = rule
     calendar = rules.calendar(policy, limit)
     people, first = asked.directory, case.first_handler
+    receptions = stored.history.receptions
+    signed = signed_for(ladder, one, case.case.milestones, receptions, calendar, now)
     plan = evaluate(policy, one, case.case, stored.history, people, first, calendar, now, rules.kinds)
     return Explained(
         stored,
         limit.title,
         obligation_sentences(limit, one, calendar, count, series_from),
-        ladder_sentences(ladder, one, case.case, calendar, now),
+        ladder_sentences(ladder, one, case.case, calendar, now, receptions),
         plan_sentences(plan, calendar, ladder.lights),
-        timeline(ladder, one, case.case.milestones, calendar),
+        timeline(ladder, one, case.case.milestones, calendar, signed),
         plan,
         ahead,
     )

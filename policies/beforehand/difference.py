@@ -288,9 +288,15 @@ def _written(value: object, titles: dict[str, str]) -> Text | None:
         case Repeat(every=every, times=times):
             length = _duration(every)
             told = Text(f"每 {length.zh}，最多再 {times} 次", f"every {length.en} up to {times} more times")
-        case Acknowledge(within=within, otherwise=otherwise):
+        case Acknowledge(within=within, otherwise=otherwise, then=then):
             length, others = _duration(within), _shown(otherwise, "to", titles)
             told = Text(f"{length.zh}内签收，否则告知{others.zh}", f"within {length.en}, else {others.en}")
+            if then is not None:
+                length, others = _duration(then.within), _shown(then.otherwise, "to", titles)
+                told += Text(
+                    f"；签收后 {length.zh}内办理，否则告知{others.zh}",
+                    f"; then act within {length.en}, else {others.en}",
+                )
         case time():
             told = Text(f"{value:%H:%M}", f"{value:%H:%M}")
         case Enum():

@@ -351,5 +351,7 @@ def _roles_of(policy: Policy) -> Iterator[tuple[KeyPath, str]]:
             yield from (((*path, "cc"), role) for role in step.cc)
             if step.acknowledge is not None:
                 yield from (((*path, "acknowledge", "else"), role) for role in step.acknowledge.otherwise)
+                later = step.acknowledge.then.otherwise if step.acknowledge.then is not None else ()
+                yield from (((*path, "acknowledge", "then", "else"), role) for role in later)
     for role in policy.chain:
         yield ("chain",), role

@@ -132,7 +132,9 @@ def _roles(policy: Policy) -> tuple[str, ...]:
     steps = [step for ladder in policy.ladders.values() for step in ladder.steps]
     said = [*policy.chain, *policy.roles, *policy.first_handler.shirking_to]
     for step in steps:
-        said += [*step.to, *step.cc, *(step.acknowledge.otherwise if step.acknowledge else ())]
+        said += [*step.to, *step.cc]
+        if step.acknowledge is not None:
+            said += [*step.acknowledge.otherwise, *(step.acknowledge.then.otherwise if step.acknowledge.then else ())]
     plain = (role.partition("@")[0] for role in said)
     return tuple(dict.fromkeys(role for role in plain if role not in {*PERSONAL, *policy.named, ADMINISTRATOR}))
 

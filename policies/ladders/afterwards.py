@@ -143,7 +143,8 @@ def _letter_again(failed: Notice, step: Step | None, setting: Setting) -> tuple[
     """The same words now: they wait for the morning if the hour is quiet by now, until the next step takes over."""
     basis = step.may_wake if step else ""
     wait = courtesy(setting, basis)
-    rungs = timeline(setting.ladder, setting.obligation, setting.case.milestones, setting.calendar)
+    milestones, calendar = setting.case.milestones, setting.calendar
+    rungs = timeline(setting.ladder, setting.obligation, milestones, calendar, setting.signed())
     later = [rung for rung in rungs if rung.at > setting.now]
     letter = replace(
         _letter_of(failed),

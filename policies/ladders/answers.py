@@ -96,7 +96,7 @@ def _days_left(setting: Setting) -> int:
     return setting.calendar.workdays_between(day(setting.now), day(setting.obligation.due_at))
 
 
-def _acted(setting: Setting) -> bool:
+def acted(setting: Setting) -> bool:
     """Whether anything was done since the start: the milestone `acted_at`, the end of any limit, or a movement.
 
     Receiving and signing for a case (收件、签收) are no action.
@@ -134,7 +134,7 @@ _ANSWERS: Mapping[str, Callable[[Setting], Scalar]] = {
     "acknowledged": _acknowledged,
     "delivered": _received("delivered", lambda reception: reception.delivered_at),
     "read": _received("read", lambda reception: reception.read_at),
-    "acted": _acted,
+    "acted": acted,
     "handbacks": lambda setting: handbacks(setting.case, setting.now),
     "transfers": _transfers,
     "days_open": _days_open,

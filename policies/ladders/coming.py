@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from policies.ladders import sentences
-from policies.ladders.answers import acknowledged, answer, unmet
+from policies.ladders.answers import acknowledged, acted, answer, unmet
 from policies.ladders.rungs import decided_by, is_decided
 from policies.model import CatchUp, Why
 
@@ -56,28 +56,37 @@ def sort_out(rungs: Sequence[Rung], setting: Setting) -> Coming:
 
 
 def _not_needless(rungs: Sequence[Rung], coming: Coming, setting: Setting) -> list[Rung]:
-    """What has come, without the urging to acknowledge what was acknowledged or never said; fills what is to come."""
+    """What has come, without urging for what was done meanwhile or never said; fills what is to come."""
     came: list[Rung] = []
-    decided = setting.history.decided_until
     said_now: set[int] = set()
     for rung in rungs:
-        if is_decided(rung, decided):
+        if is_decided(rung, setting.history.decided_until):
             continue
         has_come = rung.at <= setting.now
-        if rung.unacknowledged and rung.order in said_now and has_come:
-            coming.reasons.append(sentences.never_said(rung))
-        elif rung.unacknowledged and _UNSAID + rung.step.id in decided:
+        needless = _needless(rung, setting, said_now=has_come and rung.order in said_now)
+        if needless is not None:
             if has_come:
-                coming.reasons.append(sentences.kept_silent(rung))
-        elif rung.unacknowledged and acknowledged(rung.step, setting):
-            if has_come:
-                coming.reasons.append(sentences.was_acknowledged(rung))
+                coming.reasons.append(needless)
         elif has_come:
             came.append(rung)
-            said_now.add(rung.order)
+            if not rung.unacted:
+                said_now.add(rung.order)
         else:
             coming.later.append(rung)
     return came
+
+
+def _needless(rung: Rung, setting: Setting, *, said_now: bool) -> Reason | None:
+    """Why a derived step has nothing to urge for: what its step said was signed for, or never said, or acted on."""
+    if rung.unacted:
+        return sentences.was_acted(rung) if acted(setting) else None
+    if not rung.unacknowledged:
+        return None
+    if said_now:
+        return sentences.never_said(rung)
+    if _UNSAID + rung.step.id in setting.history.decided_until:
+        return sentences.kept_silent(rung)
+    return sentences.was_acknowledged(rung) if acknowledged(rung.step, setting) else None
 
 
 def _wanted(came: Iterable[Rung], coming: Coming, setting: Setting) -> tuple[list[Rung], list[Rung]]:
@@ -137,6 +146,6 @@ def _remembered(
         if rung.step.acknowledge is not None:
             decided.pop(_UNSAID + rung.step.id, None)
     for rung in silent:
-        if rung.step.acknowledge is not None and not rung.unacknowledged and not rung.repeat:
+        if rung.step.acknowledge is not None and not rung.otherwise and not rung.repeat:
             decided[_UNSAID + rung.step.id] = rung.at
     return decided

@@ -110,8 +110,8 @@ def _passed_over(person: str, setting: Setting, channels: Channels) -> Why | Non
 def _roles(setting: Setting, rung: Rung) -> Iterator[tuple[str, bool]]:
     """The roles a step speaks to, and whether each gets a copy only."""
     step = rung.step
-    if rung.unacknowledged and step.acknowledge is not None:
-        yield from ((role, False) for role in step.acknowledge.otherwise)
+    if rung.otherwise:
+        yield from ((role, False) for role in rung.otherwise)
         return
     yield from ((role, False) for role in step.to)
     yield from ((role, True) for role in step.cc)

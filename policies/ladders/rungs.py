@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from policies.duration import Duration, Moment, Unit
@@ -24,18 +25,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from policies.calendar import Calendar
-    from policies.model import History, Obligation
+    from policies.model import History, Obligation, Reception
 
 START = "start"
 DUE = "due"
 REVIEW = "review"
 UNACKNOWLEDGED = "unacknowledged"
+UNACTED = "unacted"
 RELEASE = "release"
 HANDBACK = "handback"
 BREACHED = "breached"  # in `History.decided_until`: when it was past a legal limit that has moved on since
 SAID_FOR_GOOD = f"{HANDBACK}."  # what begins like this in `History.decided_until` outlives every move of the limit
 
 _CURSORS = frozenset({START, DUE})
+NOTHING_SIGNED: Mapping[str, datetime] = MappingProxyType({})
 
 DEFAULT_REVIEW = Step(
     REVIEW,
@@ -55,8 +58,9 @@ _REVIEW_ONLY = Ladder(
 class Rung:
     """One instant at which a step of the ladder speaks; `repeat` counts its returns, 0 is the first time.
 
-    `unacknowledged` marks the derived step that speaks when nobody has acknowledged (签收) in time. `review_of` is the
-    day of review it belongs to: a case parked once more is reviewed once more.
+    `unacknowledged` marks the derived step that speaks when nobody has acknowledged (签收) in time, `unacted` the one
+    that speaks when nothing was done so long after it was. `review_of` is the day of review it belongs to: a case
+    parked once more is reviewed once more.
     """
 
     at: datetime
@@ -64,12 +68,15 @@ class Rung:
     order: int
     repeat: int = 0
     unacknowledged: bool = False
+    unacted: bool = False
     review_of: str = ""
 
     @property
     def id(self) -> str:
         """The step's id as it stands in keys and reasons."""
         base = f"{self.step.id}.{self.review_of}" if self.review_of else self.step.id
+        if self.unacted:
+            return f"{base}.{UNACTED}"
         return f"{base}.{UNACKNOWLEDGED}" if self.unacknowledged else base
 
     @property
@@ -80,23 +87,39 @@ class Rung:
     @property
     def say(self) -> str:
         """Which text it says."""
+        if self.unacted:
+            return UNACTED
         return UNACKNOWLEDGED if self.unacknowledged else self.step.say
+
+    @property
+    def otherwise(self) -> tuple[str, ...]:
+        """Whom a derived step speaks to in place of those of its step; nobody for any other."""
+        rule = self.step.acknowledge
+        if rule is None or not (self.unacknowledged or self.unacted):
+            return ()
+        return rule.otherwise if self.unacknowledged or rule.then is None else rule.then.otherwise
 
 
 def step_of(step_id: str, ladder: Ladder) -> Step | None:
     """The step that a step id in a key was derived from; None if the ladder has it no longer."""
     for step in (*ladder.steps, DEFAULT_REVIEW):
         derived = step.at.anchor == REVIEW and step_id.startswith(f"{step.id}.")
-        if derived or step_id.removesuffix(f".{RELEASE}") in {step.id, f"{step.id}.{UNACKNOWLEDGED}"}:
+        names = {step.id, f"{step.id}.{UNACKNOWLEDGED}", f"{step.id}.{UNACTED}"}
+        if derived or step_id.removesuffix(f".{RELEASE}") in names:
             return step
     return None
 
 
 def timeline(
-    ladder: Ladder, obligation: Obligation, milestones: Mapping[str, datetime], calendar: Calendar
+    ladder: Ladder,
+    obligation: Obligation,
+    milestones: Mapping[str, datetime],
+    calendar: Calendar,
+    signed: Mapping[str, datetime] = NOTHING_SIGNED,
 ) -> tuple[Rung, ...]:
     """Every instant at which the ladder speaks, in time. A step whose anchor is not there yet is left out.
 
+    `signed` tells when what a step said was acknowledged (`signed_for`): what is to be done then is due from there.
     While the obligation is paused only the steps of the review speak, and at no other time do they.
     """
     if obligation.state is ObligationState.PAUSED:
@@ -108,15 +131,58 @@ def timeline(
         if at is not None:
             parts.append(_rungs(same_ladder, anchor, at, due_at, same_calendar))
     rungs = [rung for part in parts for rung in part]
+    if signed:
+        rungs += _to_be_done(ladder, signed, calendar)
     rungs.sort(key=_in_time)
     return tuple(rungs)
 
 
+def signed_for(
+    ladder: Ladder,
+    obligation: Obligation,
+    milestones: Mapping[str, datetime],
+    receptions: Mapping[str, Reception],
+    calendar: Calendar,
+    now: datetime,
+) -> Mapping[str, datetime]:
+    """When what each step said was first acknowledged (签收) in this round, for the steps that begin a clock by it."""
+    if not begins_clocks(Same(ladder)):
+        return NOTHING_SIGNED
+    signed: dict[str, datetime] = {}
+    for step in ladder.steps:
+        if step.acknowledge is not None and step.acknowledge.then is not None:
+            reception = receptions.get(step.id)
+            told = (milestones.get(step.acknowledge.milestone), reception.acknowledged_at if reception else None)
+            mine = [at for at in told if at is not None and in_this_round(at, obligation, calendar, now)]
+            if mine:
+                signed[step.id] = min(mine)
+    return signed
+
+
+def in_this_round(at: datetime, obligation: Obligation, calendar: Calendar, now: datetime) -> bool:
+    """Whether something happened in this round: on the day of the start or after, and not in the future."""
+    day = calendar.local_day
+    return day(obligation.start_at) <= day(at) <= day(now)
+
+
+@lru_cache(maxsize=256)
+def begins_clocks(ladder: Same[Ladder]) -> bool:
+    """Whether an acknowledgement of one of its steps starts a clock."""
+    rules = (step.acknowledge for step in ladder.value.steps)
+    return any(rule is not None and rule.then is not None for rule in rules)
+
+
+def _to_be_done(ladder: Ladder, signed: Mapping[str, datetime], calendar: Calendar) -> Iterator[Rung]:
+    for order, step in enumerate(ladder.steps):
+        rule = step.acknowledge.then if step.acknowledge is not None else None
+        if rule is not None and step.id in signed:
+            yield Rung(shift(signed[step.id], rule.within, calendar), step, order, unacted=True)
+
+
 def is_decided(rung: Rung, decided_until: Mapping[str, datetime]) -> bool:
     """Whether that instant has been dealt with before."""
-    anchor = rung.step.at.anchor
-    if anchor in _CURSORS:
-        cursor = decided_until.get(anchor)
+    if _has_cursor(rung):
+        cursor = decided_until.get(rung.step.at.anchor)
         return cursor is not None and rung.at <= cursor
     return _memory(rung) in decided_until
 
@@ -127,11 +193,15 @@ def decided_by(rungs: Iterable[Rung], history: History, now: datetime) -> dict[s
     for rung in rungs:
         if rung.at > now:
             break
-        anchor = rung.step.at.anchor
-        name = anchor if anchor in _CURSORS else _memory(rung)
+        name = rung.step.at.anchor if _has_cursor(rung) else _memory(rung)
         if name not in decided or decided[name] < rung.at:
             decided[name] = rung.at
     return decided
+
+
+def _has_cursor(rung: Rung) -> bool:
+    """An acknowledgement may be written down late: what it begins may lie before what was decided meanwhile."""
+    return rung.step.at.anchor in _CURSORS and not rung.unacted
 
 
 def _memory(rung: Rung) -> str:

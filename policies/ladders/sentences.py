@@ -105,6 +105,11 @@ def was_acknowledged(rung: Rung) -> Reason:
     return Reason(Why.ACKNOWLEDGED, Text("已签收，不必催签。", "It was acknowledged."), rung.id, rung.at)
 
 
+def was_acted(rung: Rung) -> Reason:
+    """Something was done with the case since: nobody has to be told that nothing was."""
+    return Reason(Why.ACTED, Text("已有办理记录，不必督促。", "Something was done: nobody is urged."), rung.id, rung.at)
+
+
 def never_said(rung: Rung) -> Reason:
     """Nobody can have acknowledged in time what goes out only now: nobody is blamed for it."""
     text = Text("此前未能发出，谈不上逾期未签收，不催签。", "It was not sent before: nobody failed to acknowledge it.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from policies.chain import next_upward, resolve_all, resolve_any
 from policies.ladders.lights import light_between, light_changes
+from policies.ladders.rungs import in_this_round, signed_for
 from policies.ladders.via import heard_over
 from policies.model import ObligationState, Why
 
@@ -67,8 +68,12 @@ class Setting:
 
     def since_start(self, at: datetime | None) -> bool:
         """Whether something happened in this round: on the day of the start or after, and not in the future."""
-        day = self.calendar.local_day
-        return at is not None and day(self.obligation.start_at) <= day(at) <= day(self.now)
+        return at is not None and in_this_round(at, self.obligation, self.calendar, self.now)
+
+    def signed(self) -> Mapping[str, datetime]:
+        """When what its steps said was acknowledged, for those that begin a clock by it."""
+        milestones, receptions = self.case.milestones, self.history.receptions
+        return signed_for(self.ladder, self.obligation, milestones, receptions, self.calendar, self.now)
 
 
 def setting_of(

@@ -122,7 +122,7 @@ def _letter(rung: Rung, speech: _Speech, wait: Courtesy) -> Letter:
         wait.may_wake,
         gathered,
         slot_for(rung.at, wait.hold_until, speech.later, setting) if waits else None,
-        {"issue": None if rung.unacknowledged else step.issue},
+        {"issue": None if rung.otherwise else step.issue},
     )
 
 

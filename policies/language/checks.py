@@ -243,7 +243,8 @@ def _recipients(tree: object) -> Iterator[object]:
     yield from items(_at(tree, "first_handler", "shirking_to"))
     for ladder in _keys(_at(tree, "ladders")):
         for step in _list(_at(tree, "ladders", ladder, "steps")):
-            for written in (_at(step, "to"), _at(step, "cc"), _at(step, "acknowledge", "else")):
+            asked = _at(step, "acknowledge")
+            for written in (_at(step, "to"), _at(step, "cc"), _at(asked, "else"), _at(asked, "then", "else")):
                 yield from items(written)
 
 

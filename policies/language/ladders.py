@@ -38,6 +38,7 @@ from policies.language.words import (
 )
 from policies.model import (
     Acknowledge,
+    ActRule,
     CatchUp,
     Ladder,
     Lights,
@@ -153,6 +154,21 @@ class LightsPart(Part):
         return Lights(self.yellow, self.orange, titles)
 
 
+class ActPart(Part):
+    """签收之后：多久内要有办理记录 / after the acknowledgement: something is to be done."""
+
+    act_within: WithinLength = Field(
+        description="签收后多久内办理 / within so long of the acknowledgement", examples=["2 工作日"]
+    )
+    otherwise: Words[Recipient] = Field(
+        alias="else", description="没有办理记录就告诉谁（角色）/ who is told otherwise", examples=["section_head"]
+    )
+
+    def value(self) -> ActRule:
+        """The rule of the model."""
+        return ActRule(self.act_within, tuple(self.otherwise))
+
+
 class AcknowledgePart(Part):
     """要求签收 / wants an acknowledgement."""
 
@@ -165,10 +181,16 @@ class AcknowledgePart(Part):
         validate_default=True,
         description="哪个节点时间表示已签收 / the milestone that shows it",
     )
+    then: ActPart | None = Field(
+        default=None,
+        description="签收后多久内要有办理记录；不写不查 / the clock the acknowledgement starts",
+        examples=[{"act_within": "2 工作日", "else": "section_head"}],
+    )
 
     def value(self) -> Acknowledge:
         """The rule of the model."""
-        return Acknowledge(self.within, tuple(self.otherwise), self.milestone)
+        then = None if self.then is None else self.then.value()
+        return Acknowledge(self.within, tuple(self.otherwise), self.milestone, then)
 
 
 class RepeatPart(Part):

@@ -371,7 +371,7 @@ LimitName = Annotated[str, AfterValidator(known_as("时限", "limit", lambda nam
 Say = Annotated[
     Name,
     AfterValidator(known_as("消息模板", "message template", lambda names: names.known.says)),
-    _open_words("assigned", "unacknowledged", "remind", "today", "urge", "bulletin"),
+    _open_words("assigned", "unacknowledged", "unacted", "remind", "today", "urge", "bulletin"),
 ]
 Channel = Annotated[
     str,

@@ -307,10 +307,10 @@ def _roles_ahead(one: Exposed, since: datetime, until: datetime) -> Iterator[str
     for rung in timeline(ladder, one.obligation, one.case.milestones, one.calendar):
         if since < rung.at <= until:
             speaks = True
-            if rung.unacknowledged and rung.step.acknowledge is not None:
-                yield from rung.step.acknowledge.otherwise
-            else:
-                yield from (*rung.step.to, *rung.step.cc)
+            yield from rung.otherwise or (*rung.step.to, *rung.step.cc)
+        rule = rung.step.acknowledge
+        if rule is not None and rule.then is not None and rung.at <= until:  # signed for any time, due some time after
+            yield from rule.then.otherwise
     if speaks and one.first_handler is not None and one.policy.first_handler.stays_informed is not None:
         yield FIRST_HANDLER
 

@@ -100,6 +100,29 @@ async def test_what_a_column_says_he_prefers_is_how_he_is_told(tmp_path: Path, s
         assert urged == {"sms", "email"}
 
 
+async def test_who_signs_and_then_does_nothing_is_told_of(tmp_path: Path, store_url: str) -> None:
+    """Two working days after the signature the leader hears of it; whoever recorded something is left alone."""
+    words = (
+        "say: assigned}",
+        (
+            "say: assigned, acknowledge: {within: 8 工作小时, else: section_head,"
+            " then: {act_within: 2 工作日, else: deputy_leader}}}"
+        ),
+    )
+    async with running_office(tmp_path, store_url, cases=2, prepare=policy(words)) as world:
+        await world.live_until("2026-09-16 11:00")
+        for number in (0, 1):
+            world.store.acknowledge(f"XF{number:08d}", f"h{number}", world.clock.now(), "phone", world.clock.now())
+        await world.live_until("2026-09-17 09:00")
+        world.office.execute("INSERT INTO transfers VALUES ('XF00000001', '2026-09-17 09:30:00', 's1', 's2', 'h2')")
+        world.office.execute("UPDATE cases SET unit = 's2', changed = '2026-09-17 09:30:00' WHERE no = 'XF00000001'")
+        assert await world.live_until("2026-09-18 10:59") == []
+        told = [one for one in await world.live_until("2026-09-18 12:00") if one.channel == "sms"]
+        assert [(one.clock, one.to) for one in told] == [("2026-09-18 11:00", "+8613800000001")]
+        assert "XF00000000" in told[0].text
+        assert "签收未办" in told[0].text
+
+
 async def test_a_dark_policy_decides_everything_and_sends_nothing(tmp_path: Path, store_url: str) -> None:
     """Two weeks of a dark policy: all is on record, nothing arrives anywhere."""
     async with running_office(tmp_path, store_url, prepare=policy(("via:", "dark: true\nvia:"))) as world:

@@ -353,7 +353,7 @@ def test_the_check_finds_missing_broken_and_long_templates(templates: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("say", "said"), [("reminder", "，是不是想写 say: remind？"), ("xyz", "或改用已有的 alert、answer_")]
+    ("say", "said"), [("reminder", "，是不是想写 say: remind？"), ("xyz", "或改用已有的 alert、assigned、")]
 )
 def test_a_misspelt_template_is_told_with_what_was_meant(say: str, said: str) -> None:
     """Nobody has to look into the folder to find what the words are called."""
