@@ -114,6 +114,20 @@ def channel_unheard(channel: str, code: str) -> Trouble:
     )
 
 
+def provider_left(channel: str, provider: str, why: str, since: str) -> Trouble:
+    """One of several providers behind a channel has been left alone for long: the others do its part."""
+    return Trouble(
+        f"provider_{provider}",
+        Text(f"服务商 {provider} 停用较久", f"provider {provider} is left alone"),
+        Text(
+            f"自 {since} 起通道 {channel} 不再经 {provider} 发送（{why}），隔一段时间用一条试发；"
+            "其他服务商正常时由其分担。请检查该服务商的账号和线路。",
+            f"Since {since} {channel} sends nothing over {provider} ({why}) but one message at times to see. "
+            "Others take its part as far as they work. Check its account and line.",
+        ),
+    )
+
+
 def unaccounted(count: int) -> Trouble:
     """The audit's proof does not hold."""
     return Trouble(

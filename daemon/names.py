@@ -92,6 +92,7 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("refused", Text("不予核发", "the release was refused")),
     ("drill_stopped", Text("演练已停止", "the drill was stopped")),
     ("no_such_channel", Text("配置里已没有这个通道", "the channel is configured no more")),
+    ("provider_left", Text("该服务商暂停使用，由其他服务商发", "this provider is left alone: another one sends it")),
     ("channel_broke", Text("通道程序出错，可能已发出", "the channel broke, perhaps sent")),
     ("opted_out", Text("本人已退订", "the reader stopped this channel")),
     ("no_address", Text("没有登记号码或邮箱", "no address on record")),
@@ -278,6 +279,11 @@ class Names:
         alone = list(self._kinds.values()).count(kind) <= 1
         word = self.word(KINDS, kind)
         return word if alone or name == kind else self.say(f"{word}（{name}）", f"{word} ({name})")
+
+    def over(self, delivery: Delivery) -> str:
+        """Over which channel it goes, and, where several share it, which provider had it last."""
+        channel, provider = self.channel(delivery.notice.channel), delivery.provider
+        return self.say(f"{channel}，经 {provider}", f"{channel} over {provider}") if provider else channel
 
     def channels(self, names: Iterable[str]) -> str:
         """Several, each once."""

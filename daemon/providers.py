@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = telemetry.logger(__name__)
 
+PROVIDERS = "providers/"  # how the name of a node's report about them begins
 FROM_BELOW = tuple(reversed(LANES))  # what a provider is tried with can best wait
 
 
@@ -53,6 +54,19 @@ class Providers:
         for name, before in elder.breakers.items():
             if name in self.breakers:
                 self.breakers[name] = replace(before.untried(), tolerance=self.breakers[name].tolerance)
+
+    def standing(self) -> dict[str, dict[str, object]]:
+        """How each stands with this node, for `status`: whether it works, since when not, until when it rests, why."""
+        return {
+            name: {
+                "weight": self.weights[name],
+                "state": breaker.state.value,
+                "since": None if breaker.since is None else breaker.since.isoformat(),
+                "until": None if breaker.until is None else breaker.until.isoformat(),
+                "why": breaker.why,
+            }
+            for name, breaker in self.breakers.items()
+        }
 
     def turn(self, provider: str, now: datetime) -> Turn:
         """What this provider may claim now. A trial that begins here is over with `trial_over`."""

@@ -457,11 +457,10 @@ class _Loading:
             mistakes.append(_broken_channel(error))
             return []
         parts: list[_ChannelPart] = []
-        for name, written in cast("dict[str, object]", sections).items():
-            section = cast("dict[str, object]", written) if isinstance(written, dict) else {}
-            if section.get("type") == SHARED:
+        for name, section in cast("dict[str, dict[str, object] | None]", sections).items():
+            if isinstance(section, dict) and section.get("type") == SHARED:
                 self._shared(name, section, mistakes)
-            elif (part := self._channel(name, written, types, file, mistakes)) is not None:
+            elif (part := self._channel(name, section, types, file, mistakes)) is not None:
                 parts.append(part)
         kinds = {each.name: kind_of(each.type, each.settings) for each in parts}
         mistakes += mistakes_in(self._sharing, list(cast("dict[str, object]", sections)), kinds)

@@ -33,6 +33,7 @@ from daemon.policy_release import (
     settle,
     take_files,
 )
+from daemon.providers import PROVIDERS
 from daemon.reach import nightly
 from daemon.render import Renderer
 from daemon.rules import Rules
@@ -63,7 +64,7 @@ log = telemetry.logger(__name__)
 
 SILENT_FOR = timedelta(seconds=30)  # a worker whose heartbeat is older is taken for dead
 SKIPPED = timedelta(seconds=20)  # between two heartbeats of our own: the store was away, or we were
-ALARM_AFTER = timedelta(minutes=15)  # a shared database away for longer is told to the administrators
+ALARM_AFTER = timedelta(minutes=15)  # a shared database or a provider away for longer is told to the administrators
 CONFLICTS_TOLD = timedelta(days=2)  # for how long a conflict over a first handler is told if it was not yet
 STOPS_TOLD = timedelta(days=2)  # for how long that somebody stopped a channel is told if it was not yet
 AUDIT_GRACE = timedelta(minutes=5)
@@ -337,7 +338,14 @@ class Node:
         now = self.clock.now()
         proof = await self._in_thread(lambda: self.store.audit(now, AUDIT_GRACE))
         await self._in_thread(lambda: self._tell(self._troubles(proof, now), now))
+        await self._in_thread(lambda: self._report_providers(now))
         return proof
+
+    def _report_providers(self, now: datetime) -> None:
+        """For `status`: how the providers behind shared channels stand with this node."""
+        standing = {channel: providers.standing() for channel, providers in self.providers.items()}
+        if standing:
+            self.store.save_report(f"{PROVIDERS}{self.name}", standing, now)
 
     def _troubles(self, proof: Audit, now: datetime) -> list[Trouble]:
         zone = self.configuration.zone
@@ -352,6 +360,7 @@ class Node:
         if self._sender is not None:
             found.extend(alerts.channel_at_rest(name, code) for name, code in self._sender.refusing.items())
             found.extend(self._stopped_today(self._sender, now))
+        found.extend(self._left_for_long(now))
         found.extend(alerts.channel_unheard(name, code) for name, code in self._receiving.unheard(now).items())
         calendar = self.configuration.calendars[self.configuration.settings.office.calendar]
         held_at = proof.oldest_held_at
@@ -361,6 +370,15 @@ class Node:
             )
         unknown = alerts.year_unknown(calendar, now.astimezone(zone).date())
         return [*found, unknown] if unknown else found
+
+    def _left_for_long(self, now: datetime) -> list[Trouble]:
+        zone = self.configuration.zone
+        return [
+            alerts.provider_left(channel, name, breaker.why, f"{since.astimezone(zone):%Y-%m-%d %H:%M}")
+            for channel, providers in self.providers.items()
+            for name, breaker in providers.breakers.items()
+            if (since := breaker.since) is not None and now - since >= ALARM_AFTER
+        ]
 
     def _stopped_today(self, sender: Sender, now: datetime) -> list[Trouble]:
         today = now.astimezone(self.configuration.zone).date()

@@ -84,6 +84,8 @@ def _as_json(stored: StoredCase, stories: Sequence[Explained], deliveries: Seque
                 "role": delivery.notice.role,
                 "why": delivery.notice.why.value,
                 "at": delivery.notice.at,
+                "channel": delivery.notice.channel,
+                "provider": delivery.provider,
                 "state": delivery.state.value,
                 "error": delivery.error,
             }
@@ -362,14 +364,17 @@ def _show_messages(at_desk: Desk, deliveries: Sequence[Delivery]) -> None:
             state_word(delivery.state),
             names.problem(delivery) or say(why_word(notice.why)),
         )
-        together.setdefault(group, []).append(notice.channel)
+        together.setdefault(group, []).append(names.over(delivery))
     headings = (
         ("时间", "at"), ("梯级", "step"), ("收件人", "to"), ("通道", "channel"), ("状态", "state"), ("为何", "why"),
     )  # fmt: skip
     show_table(
         speak("已决定的消息", "messages decided"),
         [speak(zh, en) for zh, en in headings],
-        [(*group[:3], names.channels(channels), *group[3:]) for group, channels in together.items()],
+        [
+            (*group[:3], speak("、", ", ").join(dict.fromkeys(channels)), *group[3:])
+            for group, channels in together.items()
+        ],
         whole=(0,),
     )
 

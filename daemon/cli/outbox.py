@@ -100,7 +100,7 @@ def _show(at_desk: Desk, found: Sequence[Delivery], now: datetime) -> None:
                 delivery.id,
                 at_desk.local(delivery.created_at),
                 f"{delivery.notice.case_key}\n{_what(names, delivery)}",
-                f"{names.person(delivery.notice.person)}\n{names.channel(delivery.notice.channel)}",
+                f"{names.person(delivery.notice.person)}\n{names.over(delivery)}",
                 _standing(names, delivery, state_word(delivery.state), now),
                 delivery.attempts,
             )
@@ -312,6 +312,7 @@ def _as_json(delivery: Delivery) -> dict[str, object]:
         "person": notice.person,
         "role": notice.role,
         "channel": notice.channel,
+        "provider": delivery.provider,
         "say": notice.say,
         "state": delivery.state.value,
         "attempts": delivery.attempts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -14,16 +14,22 @@ from daemon.cli.output import EXIT_FOUND, config_option, json_option, no_traceba
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from daemon.cli.reading import Desk
     from daemon.names import Names
+    from daemon.store import Store
     from daemon.store.values import Audit, JobBeat, SetAside, Standing
 
 GRACE = timedelta(minutes=5)
 SILENT_FOR = timedelta(seconds=30)  # a worker that has not been heard of for so long counts as dead
 READINGS = frozenset({"sync", "full_sync"})
 SHOWN_ROWS = 10
+TOLD_WITHIN = timedelta(minutes=10)  # what a node said of its providers longer ago says nothing any more
+PROVIDER_STATES = {
+    "closed": ("正常", "works"),
+    "open": ("暂停使用", "left alone"),
+    "trial": ("试发一条", "being tried"),
+}
 OBLIGATIONS = {
     "open": ("在办", "open"),
     "paused": ("中止", "paused"),
@@ -68,6 +74,7 @@ class Found:
     directory_read_at: datetime | None
     stops: int  # how often somebody stopped a channel
     policy_version: str  # in force; before the first start that of the files
+    providers: list[dict[str, object]]  # behind shared channels, as each node that runs sees them
 
     @property
     def whole(self) -> bool:
@@ -130,7 +137,20 @@ def _look(at_desk: Desk, now: datetime) -> Found:
         remembered[1] if remembered else None,
         len(store.stops()),
         current.version if current else at_desk.configuration.version,
+        _providers(at_desk.store, now),
     )
+
+
+def _providers(store: Store, now: datetime) -> list[dict[str, object]]:
+    from daemon.providers import PROVIDERS  # noqa: PLC0415 - loads the database library
+
+    return [
+        {"node": name.removeprefix(PROVIDERS), "channel": channel, "provider": provider, **stands, "told_at": report.at}
+        for name, report in store.reports_named(PROVIDERS).items()
+        if now - report.at <= TOLD_WITHIN
+        for channel, providers in report.body.items()
+        for provider, stands in providers.items()
+    ]
 
 
 # --- for machines ------------------------------------------------------------------------------------------
@@ -156,6 +176,7 @@ def _as_json(found: Found) -> dict[str, object]:
         },
         "counts": {name: dict(numbers) for name, numbers in found.counts.items()},
         "channels": {name: dict(states) for name, states in standing.channels.items()},
+        "providers": found.providers,
         "provisional": standing.provisional,
         "stops": found.stops,
         "source_read_at": found.source_read_at,
@@ -196,6 +217,7 @@ def _show(at_desk: Desk, found: Found, config_path: str) -> None:
         ],
         right=range(1, len(CHANNEL_COLUMNS) + 1),
     )
+    _show_providers(at_desk, found.providers)
     click.echo()
     nodes = len({beat.node for beat in found.beats})  # one alone need not be named
     show_table(
@@ -213,6 +235,34 @@ def _show(at_desk: Desk, found: Found, config_path: str) -> None:
         whole=(1,),
     )
     _show_rows_set_aside(at_desk, found.aside, config_path)
+
+
+def _show_providers(at_desk: Desk, providers: Sequence[Mapping[str, object]]) -> None:
+    from daemon.cli.reading import show_table  # noqa: PLC0415 - loads the database library
+
+    if not providers:
+        return
+    nodes = len({one["node"] for one in providers})
+    click.echo()
+    show_table(
+        speak("分担的服务商", "providers that share a channel"),
+        (
+            speak("通道", "channel"), speak("服务商", "provider"), speak("权重", "weight"), speak("情况", "state"),
+            speak("自", "since"), speak("原因", "why"),
+        ),
+        [
+            (
+                str(one["channel"]) + (f"\n{one['node']}" if nodes > 1 else ""),
+                one["provider"],
+                one["weight"],
+                _word(PROVIDER_STATES, str(one["state"])),
+                "—" if one["since"] is None else at_desk.local(datetime.fromisoformat(str(one["since"]))),
+                one["why"] or "—",
+            )
+            for one in providers
+        ],
+        right=(2,),
+    )  # fmt: skip
 
 
 def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:

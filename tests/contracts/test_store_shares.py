@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
+from channels.wire.identity import reference_of
 from daemon.sharing import BUCKETS, Share, bucket_of
-from daemon.store.values import DeliveryResult, DeliveryState
+from daemon.store.values import Came, DeliveryResult, DeliveryState, ReceiptTold
 from support.store_values import NOW, by_key, notice
 
 if TYPE_CHECKING:
@@ -115,3 +118,35 @@ def test_a_provider_that_is_left_alone_is_brought_nothing_fresh(store: Store) ->
     store.add_notices(None, [notice("fresh", digest=True, hold_until=NOW)], [], "v1", NOW)
     assert set(claim(store, epoch, Share("north", range(0), KNOWN))) == set(KEYS[:2])
     assert set(claim(store, epoch, Share("south", range(BUCKETS), KNOWN))) == {"fresh"}
+
+
+# --- what a provider tells --------------------------------------------------------------------------------------------
+
+
+def sent_over(store: Store, share: Share) -> None:
+    """One notice went out over that provider, who calls it R1."""
+    epoch = fill(store, notice("a"))
+    (one,) = claim(store, epoch, share).values()
+    store.record(epoch, [outcome(one, DeliveryState.ACCEPTED, "R1")], LATER)
+
+
+@pytest.mark.parametrize(("told_by", "comes_to"), [("north", "delivered"), ("south", "accepted"), ("sms", "accepted")])
+def test_a_receipt_comes_from_the_provider_that_had_it(store: Store, told_by: str, comes_to: str) -> None:
+    """By the provider's own name of it: another provider's R1 is another message, and the channel has no names."""
+    sent_over(store, Share("north", range(BUCKETS), KNOWN))
+    told = ReceiptTold(told_by, Came.DELIVERED, theirs="R1")
+    store.hear(told_by, [told], LATER)
+    due = [(row, store.meant([told])[0]) for row in store.inbox_due(LATER, 10)]
+    store.take_receipts(due, {one.id for one in store.deliveries()}, LATER)
+    assert [one.state.value for one in store.deliveries()] == [comes_to]
+
+
+@pytest.mark.parametrize(("told_by", "comes_to"), [("north", "failed"), ("south", "accepted")])
+def test_only_who_had_it_last_can_say_that_it_failed(store: Store, told_by: str, comes_to: str) -> None:
+    """South failed with it before and says so late, by our own name of it: north has taken it since."""
+    sent_over(store, Share("north", range(BUCKETS), KNOWN))
+    told = ReceiptTold(told_by, Came.FAILED, reference_of("a"))
+    store.hear(told_by, [told], LATER)
+    due = [(row, store.meant([told])[0]) for row in store.inbox_due(LATER, 10)]
+    store.take_receipts(due, {one.id for one in store.deliveries()}, LATER)
+    assert [one.state.value for one in store.deliveries()] == [comes_to]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import yaml
+from click.testing import CliRunner
 
 from daemon import sender
+from daemon.cli import main
+from daemon.clock import SystemClock
 from daemon.retry import wait_before
 from daemon.sharing import bucket_of
 from daemon.store.values import DeliveryState
@@ -57,6 +61,12 @@ class Providers:
         assert due is not None
         self.world.clock.move_to(max(due, self.world.clock.now()))
         await self.world.work()
+
+
+def duban(office: Office, *arguments: str) -> str:
+    """What a command over the office's configuration prints."""
+    command = [*arguments, "-c", str(office.configuration)]
+    return CliRunner(env={"DUBAN_LANG": "zh", "COLUMNS": "160"}).invoke(main, command).stdout
 
 
 def share(office: Office, south: int, *, lookup: bool = False, **settings: object) -> None:
@@ -194,6 +204,45 @@ async def test_the_wish_of_both_is_respected(tmp_path: Path, store_url: str) -> 
             await behind.again()
         begun = behind.world.clock.now()
         assert behind.world.node.store.next_delivery_at() == begun + timedelta(minutes=10)
+
+
+# --- telling people ---------------------------------------------------------------------------------------------------
+
+
+async def test_administrators_are_told_of_a_provider_left_for_long(tmp_path: Path, store_url: str) -> None:
+    """Not in the first quarter of an hour; then once a day, by whatever still works."""
+    async with two_providers(tmp_path, store_url, failures=1) as behind:
+        world = behind.world
+        behind.north.fail(*["503"] * 400)
+        await world.work()
+        await world.node.audit()
+        assert [one for one in world.store.deliveries() if not one.notice.case_key] == []
+        world.clock.move_to(at("2026-09-16 10:15"))
+        for _ in range(2):
+            await world.node.audit()
+        told = [one.notice.facts for one in world.store.deliveries() if not one.notice.case_key]
+        assert [facts["alert_title"] for facts in told] == ["服务商 north 停用较久"] * 2  # by text and by mail
+        assert "http_503" in str(told[0]["alert_text"])
+
+
+async def test_status_and_outbox_tell_which_provider(tmp_path: Path, store_url: str) -> None:
+    """How each provider stands, for people and programs; over which each message went."""
+    async with two_providers(tmp_path, store_url, failures=1, cases=8) as behind:
+        world = behind.world
+        behind.north.fail(*["503"] * 9)
+        await world.work()
+        await world.node.audit()
+        report = world.store.reports_named("providers/")["providers/first"]
+        now = SystemClock().now()
+        world.store.save_report("providers/first", report.body, now)
+        shown = duban(world.office, "status")
+        assert "north" in shown
+        assert "暂停使用" in shown
+        facts = json.loads(duban(world.office, "status", "--json"))
+        assert {one["provider"]: one["state"] for one in facts["providers"]} == {"north": "open", "south": "closed"}
+        listed = json.loads(duban(world.office, "outbox", "list", "--json"))
+        assert {one["provider"] for one in listed} == {"north", "south"}
+        assert "经 south" in duban(world.office, "outbox", "list")
 
 
 # --- doubt ------------------------------------------------------------------------------------------------------------
