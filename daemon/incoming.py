@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from channels.base import Collecting, News, PermanentFailure, Receipt, SendError
 from daemon import telemetry
 from daemon.errors import DaemonError
+from daemon.letters import as_kept
 from daemon.replies import understood
 from daemon.source.people import sms_address
 from daemon.store.arrivals import comes_to
@@ -85,10 +86,10 @@ class Addresses:
 
 def receipt_of(channel: str, learnt: Learnt) -> ReceiptTold:
     """A receipt as it is kept."""
-    outcome = learnt.outcome
+    outcome, ours, theirs = learnt.outcome, as_kept(learnt.ours), as_kept(learnt.theirs)
     if isinstance(outcome, PermanentFailure):
-        return ReceiptTold(channel, Came.FAILED, learnt.ours, learnt.theirs, outcome.code, learnt.at)
-    return ReceiptTold(channel, _came(outcome), learnt.ours, learnt.theirs, "", learnt.at)
+        return ReceiptTold(channel, Came.FAILED, ours, theirs, as_kept(outcome.code), learnt.at)
+    return ReceiptTold(channel, _came(outcome), ours, theirs, "", learnt.at)
 
 
 def _came(receipt: Receipt) -> Came:
@@ -102,7 +103,16 @@ def reply_of(channel: str, kind: str, said: Said, addresses: Addresses) -> Reply
     persons = addresses.owners(kind, said.sender)
     if not persons:
         return None
-    return Reply(channel, persons, understood(said.text), said.about, said.reference, said.at)
+    return Reply(channel, persons, understood(said.text), as_kept(said.about), as_kept(said.reference), said.at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What one call told, and how much of it was new once it is written down."""
+
+    channel: str
+    told: Sequence[ReceiptTold | Reply]
+    new: asyncio.Future[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +137,8 @@ class Receiving:
         self._addresses: Addresses | None = None
         self.dropped = 0  # what matched nothing for three days
         self._tidied_at: datetime | None = None
+        self._heard: list[_Heard] = []  # not written down yet
+        self._turn = asyncio.Lock()
         self._unwritten: dict[str, News] = {}  # told by a channel, not yet in the store: it must not be asked again
 
     # --- hearing -----------------------------------------------------------------------------------------
@@ -139,11 +151,32 @@ class Receiving:
         Raises:
             StoreUnavailable: it is not written down.
         """
-        if not (news.learnt or news.said):
+        told = self._understood(channel, kind, news, shared or channel)
+        if not told:
             return 0
-        return await self._in_thread(partial(self._hear, channel, kind, news, shared or channel))
+        mine = _Heard(channel, told, asyncio.get_running_loop().create_future())
+        self._heard.append(mine)
+        async with self._turn:  # who waits here may find that it was written with what was before it
+            if not mine.new.done():
+                await asyncio.shield(asyncio.create_task(self._write_heard()))
+        return await mine.new
 
-    def _hear(self, channel: str, kind: str, news: News, over: str) -> int:
+    async def _write_heard(self) -> None:
+        """Write down, in one transaction, all that was heard meanwhile: of a thousand calls few wait for a disk."""
+        heard, self._heard = self._heard, []
+        try:
+            new = await self._in_thread(partial(self._write, [(one.channel, one.told) for one in heard]))
+        except Exception as error:  # noqa: BLE001 - each caller is told
+            for one in heard:
+                one.new.set_exception(error)
+            return
+        for one, count in zip(heard, new, strict=True):
+            one.new.set_result(count)
+
+    def _write(self, told: Sequence[tuple[str, Sequence[ReceiptTold | Reply]]]) -> list[int]:
+        return self.engine.store.hear_all(told, self._clock.now())
+
+    def _understood(self, channel: str, kind: str, news: News, over: str) -> list[ReceiptTold | Reply]:
         told: list[ReceiptTold | Reply] = [receipt_of(channel, one) for one in news.learnt]
         for said in news.said:
             reply = reply_of(over, kind, said, self._whose())
@@ -151,7 +184,7 @@ class Receiving:
                 log.info(telemetry.REPLY_OF_NOBODY, channel=channel)
             else:
                 told.append(reply)
-        return self.engine.store.hear(channel, told, self._clock.now())
+        return told
 
     def _whose(self) -> Addresses:
         directory = self.engine.directory
@@ -210,15 +243,17 @@ class Receiving:
     async def take_in(self) -> int:
         """Take over what was heard, until nothing more can be now; returns how much was done with."""
         total = 0
-        while taken := await self._in_thread(self._take_in):
-            total += taken
+        while (batch := await self._in_thread(self._take_in)) is not None:
+            total += batch
         await self._in_thread(self._tidy)
         return total
 
-    def _take_in(self) -> int:
-        """One batch; returns how much was done with. What cannot be taken over yet waits longer every time."""
+    def _take_in(self) -> int | None:
+        """One batch: how much was done with, None if nothing is due. What cannot be yet waits longer every time."""
         now = self._clock.now()
         found = [] if self.engine.intake.overtaken else self.engine.store.inbox_due(now, BATCH)
+        if not found:
+            return None
         done = self._take_receipts([one for one in found if isinstance(one.told, ReceiptTold)], now)
         for one in found:
             if isinstance(one.told, Reply) and self._take_reply(one, one.told, now):

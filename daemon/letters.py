@@ -180,7 +180,7 @@ def _as_one(letter: Letter) -> Delivery:
     )
 
 
-def _kept(said: str) -> str:
+def as_kept(said: str) -> str:
     """What a provider says, without what no database takes and cut to a reasonable length."""
     return "".join(character for character in said if character.isprintable())[:LONGEST_WORD]
 
@@ -197,14 +197,14 @@ def result_of(delivery: Delivery, outcome: Outcome, now: datetime) -> DeliveryRe
     if isinstance(outcome, Receipt):
         state = DeliveryState.DELIVERED if outcome.delivered else DeliveryState.ACCEPTED
         return DeliveryResult(
-            delivery, state, now, reference=_kept(outcome.reference), possible_duplicate=delivery.possible_duplicate
+            delivery, state, now, reference=as_kept(outcome.reference), possible_duplicate=delivery.possible_duplicate
         )
     if isinstance(outcome, OutcomeUnknown):
         return DeliveryResult(
             delivery,
             DeliveryState.IN_DOUBT,
             now,
-            error=_kept(outcome.code),
+            error=as_kept(outcome.code),
             not_before_at=now + ASK_AGAIN,
             possible_duplicate=True,
         )
@@ -217,10 +217,10 @@ def result_of(delivery: Delivery, outcome: Outcome, now: datetime) -> DeliveryRe
                 delivery,
                 DeliveryState.RETRYING,
                 now,
-                error=_kept(outcome.code),
+                error=as_kept(outcome.code),
                 not_before_at=again,
                 possible_duplicate=delivery.possible_duplicate,
             )
     return DeliveryResult(
-        delivery, DeliveryState.FAILED, now, error=_kept(outcome.code), possible_duplicate=delivery.possible_duplicate
+        delivery, DeliveryState.FAILED, now, error=as_kept(outcome.code), possible_duplicate=delivery.possible_duplicate
     )

@@ -522,6 +522,11 @@ class Store:
         with self._database.writing() as connection:
             return inbox.hear(connection, channel, told, now)
 
+    def hear_all(self, told: Sequence[tuple[str, Sequence[ReceiptTold | Reply]]], now: datetime) -> list[int]:
+        """The same for several channels or calls in one transaction; how many are new of each."""
+        with self._database.writing() as connection:
+            return [inbox.hear(connection, channel, some, now) for channel, some in told]
+
     def inbox_due(self, now: datetime, limit: int) -> list[Incoming]:
         """Receipts and replies to be taken over now; who asks has them for two minutes, so that no other node does."""
         with self._database.writing() as connection:

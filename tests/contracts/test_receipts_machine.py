@@ -100,7 +100,7 @@ class Receipts(RuleBasedStateMachine):
         """Take over what can be, also what waits for its next try."""
         for _ in range(2):
             self.clock.move_to(self.clock.now() + LONGEST_WAIT)
-            while self.receiving._take_in():
+            while self.receiving._take_in() is not None:
                 pass
 
     @rule()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -81,7 +82,7 @@ class Inbox:
 class Away:
     """A store that does not answer."""
 
-    def hear(self, *_: object) -> int:
+    def hear_all(self, *_: object) -> list[int]:
         """Nothing is written down."""
         raise StoreUnavailable(Text("不在", "away"))
 
@@ -150,6 +151,58 @@ async def test_a_reply_to_a_provider_is_one_over_the_channel_it_is_behind(receiv
         await receiving.hear(provider, "sms", said, "sms")
     told = [one.told for one in store.inbox_due(NOW, 5)]
     assert [one.channel for one in told] == ["sms", "sms"]
+
+
+def one_receipt(ours: str) -> News:
+    """It arrived."""
+    return News((Learnt(Receipt(delivered=True), ours=ours),))
+
+
+async def test_what_comes_at_once_is_written_down_at_once(receiving: Receiving, store: Store) -> None:
+    """Fifty calls wait for one or two commits, and each learns what was new of its own."""
+    commits: list[int] = []
+    hear_all = store.hear_all
+
+    def counted(told: Any, now: datetime) -> list[int]:
+        commits.append(len(told))
+        return hear_all(told, now)
+
+    store.hear_all = counted  # type: ignore[method-assign]  # the real one, counted
+    calls = [receiving.hear("sms", "sms", one_receipt(f"m{n % 40}")) for n in range(50)]
+    assert sum(await asyncio.gather(*calls)) == 40
+    assert sum(commits) == 50
+    assert len(commits) <= 2
+    assert store.inbox_waiting() == 40
+
+
+async def test_a_store_that_is_away_is_told_to_every_caller(receiving: Receiving, store: Store) -> None:
+    """Nobody is told that all is well; the next call is."""
+    engine: Any = receiving.engine
+    engine.store = Away()
+    told = await asyncio.gather(
+        *(receiving.hear("sms", "sms", one_receipt(f"m{n}")) for n in range(5)), return_exceptions=True
+    )
+    assert [type(one) for one in told] == [StoreUnavailable] * 5
+    engine.store = store
+    assert await receiving.hear("sms", "sms", one_receipt("m1")) == 1
+
+
+async def test_a_caller_that_goes_away_leaves_what_it_told_written(receiving: Receiving, store: Store) -> None:
+    """A call cut off while it is written down is written all the same, and holds nobody up."""
+    cut = asyncio.create_task(receiving.hear("sms", "sms", one_receipt("m1")))
+    await asyncio.sleep(0)
+    cut.cancel()
+    assert await receiving.hear("sms", "sms", one_receipt("m2")) == 1
+    assert {one.told.ours for one in store.inbox_due(NOW, 5) if isinstance(one.told, ReceiptTold)} == {"m1", "m2"}
+
+
+@pytest.mark.parametrize("odd", ["\x00", "half \ud800", "x" * 10_000])
+async def test_whatever_a_provider_calls_a_message_can_be_kept(receiving: Receiving, store: Store, odd: str) -> None:
+    """What no database takes is left out, and one call's nonsense does not spoil another's."""
+    news = News((Learnt(PermanentFailure(odd or "x"), ours=odd, theirs=odd),), (Said("13800001000", odd, odd, odd),))
+    assert await receiving.hear("sms", "sms", news) == 2
+    await receiving.take_in()
+    assert store.inbox_waiting() == 2
 
 
 async def test_a_channel_that_is_no_longer_there_is_forgotten(receiving: Receiving, clock: ManualClock) -> None:
