@@ -49,7 +49,7 @@ _SIGNED = _words(
     "ACKNOWLEDGED ACKNOWLEDGE CONFIRMED RECEIVED NOTED ACK OKAY OK"
 )
 _ADDS_NOTHING = _words(
-    "谢谢 您好 你好 好的 知道了 马上办理 立即办理 尽快办理 正在办理 马上办 立即办 尽快办 "
+    "谢谢 您好 你好 好的 知道了 今日 今天 明天 本周 按期 按时 抓紧 尽快 马上 立即 正在 办结 办理 处理 落实 办 "
     "事项编号 编号 编码 事项 案件 工单 信访件 回复 本人 全部 均 都 我 已 了 好 请 THANKS PLEASE ALL CASE"
 )
 _MACHINE = re.compile(r"自动回复|自动答复|自动应答|AUTO[- ]?REPLY|AUTOMATIC REPLY|AUTO[- ]?RESPON|OUT OF (THE )?OFFICE")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from email.message import EmailMessage
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 
 from channels.base import News, Said
+from support.imap_server import imap_server
 from support.running_office import CASE
 from support.web_office import web_office, with_changes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from support.office import Office
     from support.running_office import Received, Running
 
 HANDLER, HEAD = "+8613800001000", "+8613800002000"
@@ -182,3 +185,57 @@ async def test_a_wrong_clock_of_the_provider_does_not_move_the_acknowledgement(
         await world.node.hear("sms", News(said=(said,)))
         await world.node.take_in()
         assert {one.acknowledged_at for one in world.deliveries()} == {now}
+
+
+# --- the whole way, over the gateways themselves ------------------------------------------------------------------
+
+
+def calling_back(office: Office) -> None:
+    """The gateway brings texts to our address, proved by a secret."""
+    replies = "replies: {sender: {query: from}, text: {query: text}, id: {query: id}}"
+    calls = (
+        f"    secrets: {{token: a secret}}\n    calls: {{proof: {{query: token, equals: '{{token}}'}}, {replies}}}\n"
+    )
+    with_changes(("duban.yaml", "    replies: true\nconsole", f"    replies: true\n{calls}console"))(office)
+
+
+async def test_a_text_that_the_gateway_brings_acknowledges(tmp_path: Path, store_url: str) -> None:
+    """The carrier calls `/in/sms`, twice as they do: taken over once and answered; a call without the secret is not."""
+    async with web_office(tmp_path, store_url, prepare=calling_back) as (world, telephone):
+        code = code_in(await world.work())
+        words = {"from": HANDLER.removeprefix("+86"), "text": f"签收 {code}", "id": "mo-1"}
+        asked = f"/in/sms?{urlencode({**words, 'token': 'wrong'})}"
+        assert (await telephone.get(asked))[0] == 403
+        for _ in range(2):
+            assert (await telephone.get(f"/in/sms?{urlencode({**words, 'token': 'a secret'})}"))[0] == 200
+        await world.node.take_in()
+        (answer,) = [one for one in await world.work() if one.to == HANDLER]
+        assert "已签收" in answer.text
+        assert signed(world)
+
+
+async def test_a_mail_in_the_mailbox_acknowledges(tmp_path: Path, store_url: str) -> None:
+    """Answered with any mail program: the mailbox is read over IMAP, the mail found by its Message-ID."""
+    async with imap_server() as mailbox:
+
+        def prepare(office: Office) -> None:
+            secret = Path(office.folder, "mailbox")
+            secret.write_text("not-a-real-password", encoding="utf-8")
+            account = "username: replies, password: {file: mailbox}, login_without_encryption: true"
+            read = f"reply_mailbox: {{host: 127.0.0.1, port: {mailbox.port}, encryption: none, {account}}}"
+            with_changes(("duban.yaml", "    connections: 4\n", f"    connections: 4\n    {read}\n"))(office)
+
+        async with web_office(tmp_path, store_url, prepare=prepare) as (world, _):
+            await world.work()
+            (ours,) = [mail for mail in world.mails.mails if "handler0@example.com" in str(mail["To"])]
+            reply = EmailMessage()
+            reply["From"], reply["To"] = "承办人0 <Handler0@example.com>", "duban@example.com"
+            reply["Subject"], reply["Message-ID"] = "回复：新办", "<reply@example.com>"
+            reply["In-Reply-To"] = str(ours["Message-ID"])
+            reply.set_content("签收。\n\n> 直接回复本邮件签收：第一行只写“签收”二字。\n")
+            mailbox.receive(reply.as_bytes())
+            await world.node.collect()
+            await world.node.take_in()
+            (answer,) = [one for one in await world.work() if one.channel == "email"]
+            assert answer.text.startswith("【签收】已签收")
+            assert signed(world)

@@ -33,6 +33,8 @@ DONT = Understood(Command.UNKNOWN)
         "已签收",
         "收到\n\n> 原文 7342",
         "received, thanks",
+        "收到，今日办结",
+        "收到，马上办！",
     ],
 )
 def test_a_bare_word_acknowledges(text: str) -> None:
@@ -72,6 +74,10 @@ def test_a_case_number_says_which(text: str) -> None:
     "text",
     [
         "未收到",
+        "收到，不办",
+        "收到，无法按期办结",
+        "办结",
+        "今日办结",
         "没收到",
         "不签收",
         "收到？",
