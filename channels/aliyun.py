@@ -12,15 +12,20 @@ from channels.wire.cloud import CloudChannel, CloudSettings
 from channels.wire.cloud_calls import hear_aliyun
 
 
-class AliyunSettings(CloudSettings):
-    """`type: aliyun`. Time-outs in seconds."""
+class AliyunAccountSettings(CloudSettings):
+    """What texts and calls of one account have in common."""
 
     access_key_id: str = Field(min_length=1)
     access_key_secret: SecretStr
+    base_url: str = Field(default="https://dysmsapi.aliyuncs.com", pattern=r"^https?://[^/?#]+/?$")
+
+
+class AliyunSettings(AliyunAccountSettings):
+    """`type: aliyun`. Time-outs in seconds."""
+
     sign_name: str = Field(min_length=1)
     templates: dict[str, NamedTemplate] = Field(min_length=1)
     extend_code: str | None = Field(default=None, pattern=r"^\d{1,8}$")
-    base_url: str = Field(default="https://dysmsapi.aliyuncs.com", pattern=r"^https?://[^/?#]+/?$")
     settle: float = Field(
         default=60, ge=0, le=3600, description="so long after a lost answer, 'not there' is not believed"
     )

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from channels.base import Answer, Call, Message, News, Outcome, Receipt
     from channels.wire.twilio_calls import TwilioCalls
-    from channels.wire.twilio_messages import TwilioMessages
+    from channels.wire.twilio_messages import TwilioAccount
 
 
-class TwilioSettings(BaseModel):
-    """`type: twilio`. Time-outs and validity in seconds."""
+class TwilioAccountSettings(BaseModel):
+    """What texts and calls of one account have in common. Time-outs in seconds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -29,23 +29,12 @@ class TwilioSettings(BaseModel):
         description="用 API key 时，Twilio 签回调用的账号令牌"
         " / the account's auth token, which signs Twilio's calls, where auth_token is the secret of an API key",
     )
-    from_number: str | None = Field(default=None, alias="from")
-    messaging_service_sid: str | None = None
     status_callback: str | None = None
-    validity_period: int = Field(default=14_400, ge=1, le=36_000)
     base_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://")
     connect_timeout: float = Field(default=10, gt=0, le=300)
     timeout: float = Field(default=30, gt=0, le=300)
     concurrency: int = Field(default=8, ge=1, le=256)
     rate: float | None = Field(default=None, gt=0, description="messages per second")
-
-    @model_validator(mode="after")
-    def _one_sender(self) -> TwilioSettings:
-        if (self.from_number is None) == (self.messaging_service_sid is None):
-            raise ValueError(
-                "from 与 messaging_service_sid 必须写且只写一个 / give exactly one of from and messaging_service_sid"
-            )
-        return self
 
     @property
     def signed_with(self) -> SecretStr | None:
@@ -58,33 +47,49 @@ class TwilioSettings(BaseModel):
         return "" if self.signed_with is not None else "signing_token"
 
 
+class TwilioSettings(TwilioAccountSettings):
+    """`type: twilio`. Validity in seconds."""
+
+    from_number: str | None = Field(default=None, alias="from")
+    messaging_service_sid: str | None = None
+    validity_period: int = Field(default=14_400, ge=1, le=36_000)
+
+    @model_validator(mode="after")
+    def _one_sender(self) -> TwilioSettings:
+        if (self.from_number is None) == (self.messaging_service_sid is None):
+            raise ValueError(
+                "from 与 messaging_service_sid 必须写且只写一个 / give exactly one of from and messaging_service_sid"
+            )
+        return self
+
+
 class TwilioChannel:
-    """SMS through one Twilio account."""
+    """Texts or calls through one Twilio account."""
 
     settings_type: ClassVar[type[BaseModel]] = TwilioSettings
     kind: ClassVar[str] = "sms"
     tells_delivery: ClassVar[bool] = True
 
-    def __init__(self, messages: TwilioMessages, calls: TwilioCalls, at_once: int) -> None:
+    def __init__(self, account: TwilioAccount, calls: TwilioCalls, at_once: int) -> None:
         self.at_once = at_once  # what it sends at the same time
-        self._messages = messages
+        self._account = account
         self._calls = calls
 
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send all, at most `concurrency` at once; the outcome of each, in the same order."""
-        return await self._messages.send_many(messages)
+        return await self._account.send_many(messages)
 
     async def lookup(self, message: Message) -> Receipt | None:
-        """Whether the account has sent this text to this number since the message was decided.
+        """Whether the account has sent this text to this number since the message was decided; of a call, nobody knows.
 
         Raises:
-            OutcomeUnknown: Twilio did not answer.
+            OutcomeUnknown: Twilio did not answer, or cannot be asked.
         """
-        return await self._messages.find(message)
+        return await self._account.find(message)
 
     def listen_at(self, url: str) -> None:
         """Give Twilio this address with every message, unless the settings give another."""
-        self._messages.listens_at = url
+        self._account.listens_at = url
 
     def hear(self, call: Call) -> tuple[News, Answer]:
         """What became of a message, or what somebody wrote back; the answer is empty TwiML.
@@ -96,7 +101,7 @@ class TwilioChannel:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._messages.close()
+        await self._account.close()
 
 
 def open_twilio(settings: TwilioSettings) -> TwilioChannel:

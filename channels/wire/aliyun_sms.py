@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import date
 
-    from channels.aliyun import AliyunSettings
+    from channels.aliyun import AliyunAccountSettings, AliyunSettings
     from channels.base import Message, Outcome
     from channels.wire.exchange import Answer
 
@@ -107,13 +107,39 @@ MEANINGS = Meanings(
 )
 
 
-class AliyunSms(CloudSms):
+class AliyunAccount(CloudSms):
+    """Signed calls of one account."""
+
+    def __init__(self, settings: AliyunAccountSettings, now: Callable[[], datetime] = system_now) -> None:
+        super().__init__(settings)
+        self._account = settings
+        self._now = now
+
+    async def ask(self, action: str, fields: Mapping[str, str]) -> Answer:
+        """One call, signed anew."""
+        settings = self._account
+        query = canonical_query(fields)
+        headers = {
+            "host": host_of(settings.base_url),
+            "x-acs-action": action,
+            "x-acs-version": VERSION,
+            "x-acs-date": self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "x-acs-signature-nonce": uuid.uuid4().hex,
+            "x-acs-content-sha256": hashlib.sha256(b"").hexdigest(),
+        }
+        secret = settings.access_key_secret.get_secret_value()
+        headers["Authorization"] = authorization(query, headers, settings.access_key_id, secret)
+        headers["Accept"] = "application/json"
+        address = URL(f"{settings.base_url.rstrip('/')}/?{query}", encoded=True)
+        return await self._exchange.ask("POST", address, headers=headers)
+
+
+class AliyunSms(AliyunAccount):
     """SMS through one account."""
 
     def __init__(self, settings: AliyunSettings, now: Callable[[], datetime] = system_now) -> None:
-        super().__init__(settings)
+        super().__init__(settings, now)
         self._settings = settings
-        self._now = now
         self._lost: dict[str, float] = {}  # reference -> since when its answer is known to be lost, by the loop's clock
 
     async def find(self, message: Message) -> Receipt | None:
@@ -150,11 +176,11 @@ class AliyunSms(CloudSms):
         if settings.extend_code is not None:
             fields["SmsUpExtendCode"] = settings.extend_code
         try:
-            answer = await self._call("SendSms", fields)
+            answer = await self.ask("SendSms", fields)
             told = fields_of(answer)
             code = word(told.get("Code"))
             if answer.status != _OK or code != "OK":
-                raise _refused(code, answer)
+                raise refused(code, answer)
         except (OutcomeUnknown, asyncio.CancelledError):
             self._lost[reference] = asyncio.get_running_loop().time()
             raise
@@ -169,7 +195,7 @@ class AliyunSms(CloudSms):
                 "PageSize": str(_PAGE),
                 "CurrentPage": str(page),
             }
-            answer = await self._call("QuerySendDetails", fields)
+            answer = await self.ask("QuerySendDetails", fields)
             told = fields_of(answer)
             listed = inner(told, "SmsSendDetailDTOs", "SmsSendDetailDTO")
             total = word(told.get("TotalCount"))
@@ -204,25 +230,9 @@ class AliyunSms(CloudSms):
             raise OutcomeUnknown("too_early", "it may not be on record yet")
         del self._lost[reference]
 
-    async def _call(self, action: str, fields: Mapping[str, str]) -> Answer:
-        settings = self._settings
-        query = canonical_query(fields)
-        headers = {
-            "host": host_of(settings.base_url),
-            "x-acs-action": action,
-            "x-acs-version": VERSION,
-            "x-acs-date": self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "x-acs-signature-nonce": uuid.uuid4().hex,
-            "x-acs-content-sha256": hashlib.sha256(b"").hexdigest(),
-        }
-        secret = settings.access_key_secret.get_secret_value()
-        headers["Authorization"] = authorization(query, headers, settings.access_key_id, secret)
-        headers["Accept"] = "application/json"
-        address = URL(f"{settings.base_url.rstrip('/')}/?{query}", encoded=True)
-        return await self._exchange.ask("POST", address, headers=headers)
 
-
-def _refused(code: str, answer: Answer) -> SendError:
+def refused(code: str, answer: Answer) -> SendError:
+    """Why 阿里云 did not take it."""
     failure = refusal(code, MEANINGS, answer)
     if isinstance(failure, TemporaryFailure) and _BY_THE_MINUTE in word(fields_of(answer).get("Message")):
         failure.retry_after = _MINUTE

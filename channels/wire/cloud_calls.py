@@ -61,6 +61,28 @@ def _aliyun(record: dict[str, Any]) -> Learnt | Said:
     )
 
 
+def hear_aliyun_voice(call: Call) -> tuple[News, Answer]:
+    """阿里云: VoiceReport, what became of calls, several in a JSON list; VoiceCallReport says nothing yet.
+
+    https://help.aliyun.com/zh/vms/developer-reference/voicereport-4: `duration` is 0 if nobody answered, and
+    `status_code` says why.
+
+    Raises:
+        CallRefused: not of that form.
+    """
+    return news_of(records_of(call), _aliyun_voice), json_answer({"code": 0, "msg": "成功"})
+
+
+def _aliyun_voice(record: dict[str, Any]) -> Learnt | None:
+    theirs, code, duration = (text_at(record, name) for name in ("call_id", "status_code", "duration"))
+    if not code:
+        raise Unreadable
+    answered = duration.isdecimal() and int(duration) > 0
+    outcome = arrived("answered", theirs=theirs) if answered else failed(f"call_{code}")
+    told = learnt_of(outcome, theirs=theirs, at=instant(text_at(record, "end_time")))
+    return told if duration else None
+
+
 def hear_tencent(call: Call) -> tuple[News, Answer]:
     """腾讯云: status reports in a JSON list, replies one by one. `sid` is the SerialNo of the answer.
 

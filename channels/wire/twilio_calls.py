@@ -18,9 +18,13 @@ from channels.wire.call import Unreadable, arrived, form_of, learnt_of, news_of,
 from channels.wire.twilio_messages import ARRIVED, FAILED, READ, failure_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic import SecretStr
 
     from channels.base import Call, Learnt, Said
+
+    Telling = Callable[[dict[str, str], str], Learnt | Said | None]  # a form, and our reference of the message
 
 ANSWER = Answer(200, b'<?xml version="1.0" encoding="UTF-8"?><Response/>', "text/xml; charset=utf-8")  # say nothing
 
@@ -28,7 +32,8 @@ ANSWER = Answer(200, b'<?xml version="1.0" encoding="UTF-8"?><Response/>', "text
 class TwilioCalls:
     """Calls signed with one account's auth token; an API key's secret signs none."""
 
-    def __init__(self, auth_token: SecretStr | None) -> None:
+    def __init__(self, auth_token: SecretStr | None, told: Telling | None = None) -> None:
+        self._told = told or about_a_message
         self._validator = RequestValidator(auth_token.get_secret_value()) if auth_token is not None else None
 
     def require_signature(self, call: Call) -> None:
@@ -56,10 +61,15 @@ class TwilioCalls:
         """
         self.require_signature(call)
         ours = next((value for name, value in call.query if name == "ours"), "")
-        return news_of([form_of(call)], lambda form: _told(form, ours)), ANSWER
+        return news_of([form_of(call)], lambda form: self._told(form, ours)), ANSWER
 
 
-def _told(form: dict[str, str], ours: str) -> Learnt | Said | None:
+def about_a_message(form: dict[str, str], ours: str) -> Learnt | Said | None:
+    """What a form says of a message, or the message somebody wrote.
+
+    Raises:
+        Unreadable: it is about no message.
+    """
     sid = form.get("MessageSid") or form.get("SmsSid", "")
     status = form.get("MessageStatus") or form.get("SmsStatus")
     if "Body" in form and status in {None, "received", "receiving"}:

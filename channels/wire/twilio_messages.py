@@ -18,7 +18,7 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from channels.base import OutcomeUnknown, PermanentFailure, Receipt, SendError
+from channels.base import CANNOT_ASK, OutcomeUnknown, PermanentFailure, Receipt, SendError
 from channels.wire.call import with_query
 from channels.wire.exchange import Answer, HttpExchange, Sending, basic_auth_header
 from channels.wire.identity import reference_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from channels.base import Message, Outcome
-    from channels.twilio import TwilioSettings
+    from channels.twilio import TwilioAccountSettings, TwilioSettings
 
 _MINUTE, _HOUR = 60.0, 3600.0
 
@@ -54,7 +54,9 @@ MEANINGS = Meanings(
             "20151",  # authentication failed
             "20403",  # forbidden
             "20404",  # no such account
+            "21210",  # From, in a call, is not verified
             "21212",  # From is no number
+            "21213",  # a call without From
             "21401",  # From is no number
             "21470",  # no such account
             "21471",  # no such account
@@ -92,8 +94,13 @@ MEANINGS = Meanings(
     ),
     permanent=frozenset(
         {
+            "21201",  # a call without To
+            "21202",  # a premium number
+            "21203",  # calls to that country are not switched on
             "21211",  # To is no number
             "21214",  # To cannot be reached
+            "21215",  # calls to that country are not switched on
+            "21216",  # Twilio does not call that number
             "21217",  # To is no number
             "21219",  # a trial account writes to verified numbers only
             "21408",  # that country is not switched on
@@ -207,12 +214,12 @@ class _Transport(AsyncHttpClient):  # type: ignore[misc]  # twilio ships no type
         return Response(answer.status, answer.text)
 
 
-class TwilioMessages:
-    """The messages of one account."""
+class TwilioAccount:
+    """One account; what it does with a message is told by `_send`."""
 
-    def __init__(self, settings: TwilioSettings) -> None:
+    def __init__(self, settings: TwilioAccountSettings) -> None:
         self.listens_at = ""  # where Twilio reaches us, if it does
-        self._settings = settings
+        self._status_callback = settings.status_callback
         self._sending = Sending(settings.concurrency, settings.rate)
         self._exchange = HttpExchange(
             connections=settings.concurrency, connect_seconds=settings.connect_timeout, seconds=settings.timeout
@@ -229,6 +236,36 @@ class TwilioMessages:
         return await self._sending.each(messages, self._send)
 
     async def find(self, message: Message) -> Receipt | None:
+        """What became of a message; a call cannot be told from another to the same number.
+
+        Raises:
+            OutcomeUnknown: always.
+        """
+        del message
+        raise OutcomeUnknown(CANNOT_ASK, "Twilio's calls hold nothing to know them by")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._exchange.close()
+
+    async def _send(self, message: Message) -> Outcome:
+        raise NotImplementedError
+
+    def told_at(self, message: Message) -> str:
+        """Where Twilio is to tell what becomes of it; our reference goes along: it may come before the answer."""
+        if self._status_callback is not None:
+            return self._status_callback
+        return with_query(self.listens_at, ours=reference_of(message.key)) if self.listens_at else ""
+
+
+class TwilioMessages(TwilioAccount):
+    """The messages of one account."""
+
+    def __init__(self, settings: TwilioSettings) -> None:
+        super().__init__(settings)
+        self._settings = settings
+
+    async def find(self, message: Message) -> Receipt | None:
         """The message to this number with exactly this text, created since it was decided; None if there is none.
 
         Raises:
@@ -239,7 +276,7 @@ class TwilioMessages:
             listed = await self._client.messages.list_async(to=_e164(message), limit=_LISTED)
         except SendError as failure:
             raise OutcomeUnknown(failure.code, failure.detail) from None
-        except (TwilioException, *_MALFORMED):
+        except (TwilioException, *MALFORMED):
             raise OutcomeUnknown("malformed_answer") from None
         since = message.at - _CLOCKS_DIFFER
         recent = [found for found in listed if found.date_created is None or found.date_created >= since]
@@ -250,10 +287,6 @@ class TwilioMessages:
             raise OutcomeUnknown("too_many", "more messages to this number than are looked through")
         return None
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._exchange.close()
-
     async def _send(self, message: Message) -> Outcome:
         settings = self._settings
         try:
@@ -263,9 +296,9 @@ class TwilioMessages:
                 validity_period=settings.validity_period,
                 from_=settings.from_number or values.unset,
                 messaging_service_sid=settings.messaging_service_sid or values.unset,
-                status_callback=self._told_at(message) or values.unset,
+                status_callback=self.told_at(message) or values.unset,
             )
-        except (TwilioException, *_MALFORMED):
+        except (TwilioException, *MALFORMED):
             raise OutcomeUnknown("malformed_answer") from None
         if made.sid is None:
             raise OutcomeUnknown("malformed_answer", "an answer without a message")
@@ -273,14 +306,8 @@ class TwilioMessages:
             raise failure_of(str(made.error_code or ""))
         return _receipt(made)
 
-    def _told_at(self, message: Message) -> str:
-        """Where Twilio is to tell what becomes of it; our reference goes along: it may come before the answer."""
-        if self._settings.status_callback is not None:
-            return self._settings.status_callback
-        return with_query(self.listens_at, ours=reference_of(message.key)) if self.listens_at else ""
 
-
-_MALFORMED = (ValueError, TypeError, AttributeError, KeyError)  # what the client raises on an answer of another shape
+MALFORMED = (ValueError, TypeError, AttributeError, KeyError)  # what the client raises on an answer of another shape
 
 
 def failure_of(code: str) -> SendError:
@@ -292,7 +319,7 @@ def _code_of(answer: Answer) -> str:
     """Twilio's own code; its message quotes the number and is left out."""
     try:
         code = int(json.loads(answer.text)["code"])
-    except _MALFORMED:
+    except MALFORMED:
         return ""
     return str(code) if code >= _FIRST_CODE else ""
 

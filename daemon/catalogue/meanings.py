@@ -31,6 +31,11 @@ _OF_ALL = {
     "secret": Text("密钥", "the secret"),
     "time_zone": Text("服务商所说时间的时区", "time zone of the provider's times"),
     "number": Text("号码怎样写：+8613…、8613…、13…", "how numbers are written: +8613…, 8613…, 13…"),
+    "access_key_id": Text("AccessKey ID", "AccessKey ID"),
+    "access_key_secret": Text("AccessKey 密钥", "secret of the AccessKey"),
+    "account_sid": Text("账号 SID", "SID of the account"),
+    "auth_token": Text("账号令牌，或 API key 的密钥", "token of the account, or secret of the API key"),
+    "api_key_sid": Text("API key 的 SID", "SID of an API key"),
     "host": Text("服务器地址", "the server"),
     "port": Text("端口；不写按加密方式取", "port; if left out, the one of the encryption"),
     "username": Text("登录名", "login name"),
@@ -105,8 +110,6 @@ ABOUT = {
 }
 
 _OF_ONE = {
-    "aliyun.access_key_id": Text("AccessKey ID", "AccessKey ID"),
-    "aliyun.access_key_secret": Text("AccessKey 密钥", "secret of the AccessKey"),
     "aliyun.settle": Text(
         "丢失回答后这么久之内，不信“没有这条”", "so long after a lost answer, 'not there' is not believed"
     ),
@@ -174,9 +177,6 @@ _OF_ONE = {
     "tencent.session_in_reports": Text(
         "腾讯已为本应用开通回执带 SessionContext", "Tencent has opened SessionContext in the reports"
     ),
-    "twilio.account_sid": Text("账号 SID", "SID of the account"),
-    "twilio.auth_token": Text("账号令牌，或 API key 的密钥", "token of the account, or secret of the API key"),
-    "twilio.api_key_sid": Text("API key 的 SID", "SID of an API key"),
     "twilio.from": Text("发送号码", "the sending number"),
     "twilio.messaging_service_sid": Text("消息服务的 SID，代替发送号码", "a messaging service in place of a number"),
     "twilio.validity_period": Text("几秒后不再投递", "seconds after which it is not delivered any more"),

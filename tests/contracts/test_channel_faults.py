@@ -28,26 +28,26 @@ if TYPE_CHECKING:
     from channels.base import Outcome
 
 OUTCOMES = """
-                 aliyun    tencent   huawei    mas       http      twilio    wecom     dingtalk  dingtalk-robot feishu    webhook   apprise   email     email-plain
-refused          not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent       not_sent  not_sent  perhaps   not_sent  not_sent
-slow             perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps        perhaps   perhaps   perhaps   perhaps   perhaps
-shut             perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps        perhaps   perhaps   perhaps   not_sent  not_sent
-half             perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps        perhaps   perhaps   perhaps   perhaps   perhaps
-reset            perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps        perhaps   perhaps   perhaps   not_sent  not_sent
-drop             perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps        perhaps   perhaps   perhaps   perhaps   perhaps
-429              not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent       not_sent  not_sent  perhaps   not_sent  not_sent
-500              not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent       not_sent  not_sent  perhaps   never     never
-502              perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps        perhaps   perhaps   perhaps   -         -
-503              not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent       not_sent  not_sent  perhaps   not_sent  not_sent
-504              perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps        perhaps   perhaps   perhaps   -         -
-malformed        perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps        perhaps   taken     taken     perhaps   perhaps
-truncated        perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps        perhaps   taken     taken     -         -
-wrong-type       perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps        perhaps   taken     taken     perhaps   perhaps
-empty            perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps        perhaps   taken     taken     -         -
-slow-greeting    -         -         -         -         -         -         -         -         -              -         -         -         not_sent  not_sent
-slow-recipient   -         -         -         -         -         -         -         -         -              -         -         -         not_sent  not_sent
-half-envelope    -         -         -         -         -         -         -         -         -              -         -         -         not_sent  not_sent
-leaves           -         -         -         -         -         -         -         -         -              -         -         -         not_sent  not_sent
+                 aliyun    tencent   huawei    mas       http      twilio    aliyun_voice  twilio_voice  wecom     dingtalk  dingtalk-robot  feishu    webhook   apprise  email     email-plain
+refused          not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent      not_sent      not_sent  not_sent  not_sent        not_sent  not_sent  perhaps  not_sent  not_sent
+slow             perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps       perhaps       perhaps   perhaps   perhaps         perhaps   perhaps   perhaps  perhaps   perhaps
+shut             perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps       perhaps       perhaps   perhaps   perhaps         perhaps   perhaps   perhaps  not_sent  not_sent
+half             perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps       perhaps       perhaps   perhaps   perhaps         perhaps   perhaps   perhaps  perhaps   perhaps
+reset            perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps       perhaps       perhaps   perhaps   perhaps         perhaps   perhaps   perhaps  not_sent  not_sent
+drop             perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps       perhaps       perhaps   perhaps   perhaps         perhaps   perhaps   perhaps  perhaps   perhaps
+429              not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent      not_sent      not_sent  not_sent  not_sent        not_sent  not_sent  perhaps  not_sent  not_sent
+500              not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent      not_sent      not_sent  not_sent  not_sent        not_sent  not_sent  perhaps  never     never
+502              perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps       perhaps       perhaps   perhaps   perhaps         perhaps   perhaps   perhaps  -         -
+503              not_sent  not_sent  not_sent  not_sent  not_sent  not_sent  not_sent      not_sent      not_sent  not_sent  not_sent        not_sent  not_sent  perhaps  not_sent  not_sent
+504              perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps       perhaps       perhaps   perhaps   perhaps         perhaps   perhaps   perhaps  -         -
+malformed        perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps       perhaps       perhaps   perhaps   perhaps         perhaps   taken     taken    perhaps   perhaps
+truncated        perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps       perhaps       perhaps   perhaps   perhaps         perhaps   taken     taken    -         -
+wrong-type       perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps       perhaps       perhaps   perhaps   perhaps         perhaps   taken     taken    perhaps   perhaps
+empty            perhaps   perhaps   perhaps   perhaps   perhaps   perhaps   perhaps       perhaps       perhaps   perhaps   perhaps         perhaps   taken     taken    -         -
+slow-greeting    -         -         -         -         -         -         -             -             -         -         -               -         -         -        not_sent  not_sent
+slow-recipient   -         -         -         -         -         -         -             -             -         -         -               -         -         -        not_sent  not_sent
+half-envelope    -         -         -         -         -         -         -             -             -         -         -               -         -         -        not_sent  not_sent
+leaves           -         -         -         -         -         -         -             -             -         -         -               -         -         -        not_sent  not_sent
 """  # noqa: E501  # a table
 MEANINGS = {"not_sent": TemporaryFailure, "never": PermanentFailure, "perhaps": OutcomeUnknown, "taken": Receipt}
 

@@ -66,6 +66,8 @@ def test_what_did_not_arrive(stage: ListeningStage) -> None:
 @NAMES
 def test_what_somebody_said(stage: ListeningStage) -> None:
     """A reply: the number in full, the words unchanged."""
+    if stage.reply is None:
+        pytest.skip("nobody answers a telephone call in words")
     (said,) = heard(stage.channel, stage.reply).said
     assert (said.sender, said.text) == (NUMBER, SAID)
 
@@ -83,7 +85,7 @@ def test_several_at_once(stage: ListeningStage) -> None:
 @NAMES
 def test_the_same_call_again_is_the_same_news(stage: ListeningStage) -> None:
     """Providers repeat: what is heard twice can be recognised as one."""
-    for call in (stage.arrived, stage.failed, stage.reply):
+    for call in stage.genuine:
         first, second = heard(stage.channel, call), heard(stage.channel, call)
         assert repr(first) == repr(second)
         assert first.said == second.said
@@ -138,8 +140,8 @@ def test_any_values_in_the_right_places(stage: ListeningStage, records: list[dic
 @NAMES
 def test_nobody_is_given_away(stage: ListeningStage) -> None:
     """Neither number nor words nor secrets show where news, calls and refusals are printed."""
-    shown = [repr(heard(stage.channel, call)) for call in (stage.arrived, stage.failed, stage.reply)]
-    shown += [repr(call) for call in (stage.arrived, stage.reply)]
+    shown = [repr(heard(stage.channel, call)) for call in stage.genuine]
+    shown += [repr(call) for call in stage.genuine]
     for call in (stage.unproved, stage.tampered, stage.raw(b"%%%")):
         refusal = refused(stage.channel, call)
         shown.append(f"{refusal} {refusal!r} {refusal.code} {refusal.__cause__!r}")

@@ -44,6 +44,7 @@ class AliyunServer(FaultyServer):
         super().__init__()
         self.sent: list[dict[str, str]] = []
         self.asked: list[dict[str, str]] = []
+        self.calls: list[dict[str, str]] = []
         self.on_record: list[dict[str, Any]] = []  # what QuerySendDetails tells; `day` is its SendDate
         self.recording = True
         self.status = 1
@@ -60,6 +61,12 @@ class AliyunServer(FaultyServer):
         if action == "QuerySendDetails":
             self.asked.append(fields)
             return await self.spoil(request, fault) if fault is not None else self._details(fields)
+        if action == "SingleCallByTts":
+            if fault is None or fault.taken:
+                self.calls.append(fields)
+            if fault is not None:
+                return await self.spoil(request, fault)
+            return web.json_response({"Code": "OK", "Message": "OK", "CallId": f"C{len(self.calls)}^0"})
         if fault is None or fault.taken:
             self._keep(fields, datetime.fromisoformat(request.headers["x-acs-date"]).astimezone(BEIJING))
         if fault is not None:

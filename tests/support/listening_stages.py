@@ -31,12 +31,17 @@ class ListeningStage:
     channel: Channel
     arrived: Call
     failed: Call
-    reply: Call
     unproved: Call
     tampered: Call
+    reply: Call | None = None
     several: Call | None = None
     rubbish: Callable[[bytes], Call] | None = None
     knows_ours: bool = True
+
+    @property
+    def genuine(self) -> list[Call]:
+        """One of each kind."""
+        return [call for call in (self.arrived, self.failed, self.reply) if call is not None]
 
     def raw(self, body: bytes) -> Call:
         """A call that is proved, and says these bytes."""
@@ -54,9 +59,25 @@ def twilio() -> ListeningStage:
         channel,
         genuine,
         from_twilio(form | {"MessageStatus": "undelivered", "ErrorCode": "30005"}, TOKEN, url),
-        from_twilio(reply, TOKEN),
         post_form(url, form | {"MessageStatus": "delivered"}),
         replace(genuine, body=genuine.body.replace(b"delivered", b"read")),
+        from_twilio(reply, TOKEN),
+        rubbish=lambda body: signed_as_it_is(body, url),
+    )
+
+
+def twilio_voice() -> ListeningStage:
+    """Signed forms, one at a time; nobody answers in words."""
+    channel = opened("twilio_voice", account_sid=ACCOUNT, auth_token=TOKEN, **{"from": "+15005550006"})
+    url = f"{HERE}?ours={OURS}"
+    form = {"CallSid": THEIRS, "From": "+15005550006", "To": NUMBER, "CallDuration": "12"}
+    genuine = from_twilio(form | {"CallStatus": "completed"}, TOKEN, url)
+    return ListeningStage(
+        channel,
+        genuine,
+        from_twilio(form | {"CallStatus": "no-answer"}, TOKEN, url),
+        post_form(url, form | {"CallStatus": "completed"}),
+        replace(genuine, body=genuine.body.replace(b"completed", b"busy")),
         rubbish=lambda body: signed_as_it_is(body, url),
     )
 
@@ -94,6 +115,18 @@ def aliyun() -> ListeningStage:
     }
     keys = {"access_key_id": "k", "access_key_secret": SECRET, "sign_name": "某局", "templates": TEMPLATES}
     return _cloud("aliyun", calls, **keys)
+
+
+def aliyun_voice() -> ListeningStage:
+    """JSON lists about calls."""
+    good = {"call_id": THEIRS, "status_code": "200000", "duration": "49", "end_time": "2026-09-28 09:30:05"}
+    bad = good | {"status_code": "200005", "duration": "0", "callee": "13800000001"}
+    calls: dict[str, Call | None] = {
+        "arrived": post_json(WITH_TOKEN, [good]),
+        "failed": post_json(WITH_TOKEN, [bad]),
+        "several": post_json(WITH_TOKEN, [good, bad | {"call_id": "C2"}]),
+    }
+    return _cloud("aliyun_voice", calls, access_key_id="k", access_key_secret=SECRET, templates=TEMPLATES)
 
 
 def tencent() -> ListeningStage:
@@ -167,7 +200,7 @@ def http() -> ListeningStage:
         channel,
         post_json(HERE, good, token),
         post_json(HERE, bad, token),
-        post_json(HERE, {"from": NUMBER, "words": SAID, "id": "U1"}, token),
+        reply=post_json(HERE, {"from": NUMBER, "words": SAID, "id": "U1"}, token),
         unproved=post_json(HERE, good),
         tampered=post_json(HERE, good, {"x-token": CALLBACK_TOKEN.upper()}),
         several=post_json(HERE, [good, bad | {"custom": OTHER}], token),
@@ -176,6 +209,8 @@ def http() -> ListeningStage:
 
 LISTENING_STAGES: dict[str, Callable[[], ListeningStage]] = {
     "twilio": twilio,
+    "twilio_voice": twilio_voice,
+    "aliyun_voice": aliyun_voice,
     "aliyun": aliyun,
     "tencent": tencent,
     "huawei": huawei,

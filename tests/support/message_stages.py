@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 from channels.aliyun import AliyunChannel, AliyunSettings
 from channels.wire.aliyun_sms import AliyunSms
@@ -244,7 +245,53 @@ async def mas_stage(_folder: Path) -> AsyncIterator[Stage]:
         await channel.close()
 
 
+@contextlib.asynccontextmanager
+async def twilio_voice_stage(_folder: Path) -> AsyncIterator[Stage]:
+    """Calls through a server that answers as Twilio does."""
+    async with running(TwilioServer()) as server:
+        keys = {"account_sid": ACCOUNT, "auth_token": TOKEN, "from": "+15005550006"}
+        channel = opened("twilio_voice", **keys, base_url=server.url, timeout=1)
+        answers: dict[str, Any] = {"temporary": twilio_error(20429, 429), "permanent": twilio_error(21211)}
+        answers |= {"unknown": "drop", "hang": "hang"}
+        yield Stage(
+            channel,
+            "+8613800000001",
+            lambda: [str(ET.fromstring(form["Twiml"]).findtext("Say")) for form in server.forms],  # noqa: S314  # ours
+            fail=lambda kind: server.fail(answers[kind]),
+            hanging=server.hanging,
+            vanish=server.stop,
+            server=server,
+            can_be_asked=False,
+            secrets=(TOKEN,),
+        )
+        await channel.close()
+
+
+@contextlib.asynccontextmanager
+async def aliyun_voice_stage(_folder: Path) -> AsyncIterator[Stage]:
+    """Calls through a server that answers and checks signatures as 阿里云 does."""
+    async with running(AliyunServer()) as server:
+        template = {"id": "TTS_1", "state": "approved", "variables": {"text": "{text}"}}
+        keys = {"access_key_id": KEY_ID, "access_key_secret": SECRET, "templates": {"*": template}}
+        channel = opened("aliyun_voice", **keys, base_url=server.url, timeout=1)
+        answers: dict[str, Any] = {"temporary": aliyun_error("isv.BUSINESS_LIMIT_CONTROL"), "unknown": "drop"}
+        answers |= {"permanent": aliyun_error("isv.MOBILE_NUMBER_ILLEGAL"), "hang": "hang"}
+        yield Stage(
+            channel,
+            "+8613800000001",
+            lambda: [json.loads(one["TtsParam"])["text"] for one in server.calls],
+            fail=lambda kind: server.fail(answers[kind]),
+            hanging=server.hanging,
+            vanish=server.stop,
+            server=server,
+            can_be_asked=False,
+        )
+        await channel.close()
+
+
 STAGES = {
+    "aliyun_voice": aliyun_voice_stage,
+    "twilio_voice": twilio_voice_stage,
     "aliyun": aliyun_stage,
     "tencent": tencent_stage,
     "huawei": huawei_stage,

@@ -40,6 +40,7 @@ class TwilioServer(FaultyServer):
         """Create and list messages."""
         return [
             web.post("/2010-04-01/Accounts/{account}/Messages.json", self._create),
+            web.post("/2010-04-01/Accounts/{account}/Calls.json", self._call),
             web.get("/2010-04-01/Accounts/{account}/Messages.json", self._list),
         ]
 
@@ -54,6 +55,18 @@ class TwilioServer(FaultyServer):
         if fault is not None:
             return await self.spoil(request, fault)
         return web.json_response(self.messages[-1], status=201)
+
+    async def _call(self, request: web.Request) -> web.StreamResponse:
+        fault = self.next_fault()
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        if not _allowed(request):
+            return await self.spoil(request, twilio_error(20003, 401))
+        if fault is None or fault.taken:
+            self.forms.append(form)
+        if fault is not None:
+            return await self.spoil(request, fault)
+        made = {"sid": f"CA{len(self.forms):032d}", "status": "queued", "to": form["To"], "from": form["From"]}
+        return web.json_response(made, status=201)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         fault = self.next_fault()
