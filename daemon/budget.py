@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 # A message reaches the carrier's counter a little after it was written down here: that little is waited for as well.
 WINDOW = timedelta(hours=24, minutes=5)
-NEAR = 2  # what waits for a person is looked up once this part of his budget is used: one half
 
 
 class Rule(StrEnum):
@@ -46,7 +45,10 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A message that wants to leave. `words` is a hash of its text, `parts` how many text messages it is charged as."""
+    """A message that wants to leave, with so many `notices` in it.
+
+    `words` is a hash of its text, `parts` how many text messages it is charged as.
+    """
 
     sent_as: str
     person: str
@@ -54,6 +56,7 @@ class Wish:
     parts: int = 1
     urgent: bool = False
     may_merge: bool = False
+    notices: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +110,11 @@ def ordinary(most: int, reserve: int) -> int:
     return max(1, most - -(-most * reserve // 100))
 
 
-def near(budget: Budget, spent: Spent, wishes: Sequence[Wish]) -> set[str]:
+def matters_for(budget: Budget, wishes: Iterable[Wish]) -> set[str]:
     """The people for whom it matters how much more waits for them."""
-    limits = [most for most in (budget.per_person, budget.different_texts) if most is not None]
-    if not limits:
+    if budget.per_person is None and budget.different_texts is None:
         return set()
-    least = min(ordinary(most, budget.reserve) for most in limits)
-    used = Counter(one.person for one in spent.spendings)
-    used.update(wish.person for wish in wishes)
-    return {wish.person for wish in wishes if wish.may_merge and used[wish.person] * NEAR >= least}
+    return {wish.person for wish in wishes if wish.may_merge}
 
 
 def decide(

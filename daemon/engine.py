@@ -17,6 +17,7 @@ from daemon import telemetry
 from daemon.entries import about, breaches_of, decided, held_over, plan_body, postponed, untouched, withdrawn
 from daemon.errors import DaemonError, SourceUnavailable
 from daemon.intake import Intake, named
+from daemon.letters import is_urgent, may_merge
 from daemon.offers import ANSWERS_TO_STOP
 from daemon.privacy import holds, read_words, telling
 from daemon.store.lanes import DRILL
@@ -27,7 +28,7 @@ from policies.evaluate import after_failure, after_transfer, evaluate
 from policies.ladders.quiet import hold_until, is_hour_class
 from policies.ladders.recipients import RESTRICTED
 from policies.ladders.rungs import UNACKNOWLEDGED, UNACTED, step_of
-from policies.model import Light, Why
+from policies.model import Why
 from policies.people.seats import PERSONAL
 
 if TYPE_CHECKING:
@@ -315,25 +316,16 @@ class Engine:
         return self._names[1]
 
     def is_urgent(self, one: Delivery) -> bool:
-        """Whether it is red or counted in hours: refused last, and by what is kept in reserve for it."""
-        return one.notice.facts.get("light") == Light.RED.value or self._is_hour_class(one)
+        """Whether it is red or counted in hours."""
+        return is_urgent(one.notice, self._limit_of(one))
 
     def may_merge(self, one: Delivery) -> bool:
-        """Whether it may share a message with others when a budget is short, even if its policy has no digest."""
-        notice = one.notice
-        return bool(
-            notice.case_key
-            and not self.is_urgent(one)
-            and notice.role != RESTRICTED
-            and not notice.release
-            and notice.why is not Why.RELEASE
-            and not notice.may_wake
-            and not one.possible_duplicate
-        )
+        """Whether it may share a message with others when a budget is short; what perhaps went out stays as it was."""
+        return not one.possible_duplicate and may_merge(one.notice, self._limit_of(one))
 
-    def _is_hour_class(self, one: Delivery) -> bool:
+    def _limit_of(self, one: Delivery) -> Limit | None:
         rule = self.rules.limit(one.notice.policy, one.notice.limit, one.policy_version)
-        return rule is not None and is_hour_class(rule[1])
+        return None if rule is None else rule[1]
 
     def _passed_on(
         self, one: Delivery, cases: Mapping[str, StoredCase], known: Sequence[StoredObligation], now: datetime

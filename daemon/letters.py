@@ -13,12 +13,16 @@ from daemon.budget import Rule
 from daemon.retry import last_moment, next_attempt_at
 from daemon.store.digests import DIGEST_KEY
 from daemon.store.values import Delivery, DeliveryResult, DeliveryState
+from policies.ladders.quiet import is_hour_class
+from policies.ladders.recipients import RESTRICTED
+from policies.model import Light, Why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from channels.base import Outcome
     from daemon.budget import Verdict
+    from policies.model import Limit, Notice
 
 ASK_AGAIN = timedelta(seconds=30)  # a delivery in doubt is looked into after this long
 LONGEST_WORD = 200  # characters kept of what a provider calls a message or an error
@@ -128,6 +132,23 @@ def results_of(letter: Letter, outcome: Outcome, now: datetime) -> list[Delivery
         replace(shared, delivery=replace(one, reference=letter.digest), digest=letter.digest)
         for one in letter.deliveries
     ]
+
+
+def is_urgent(notice: Notice, limit: Limit | None) -> bool:
+    """Whether it is red or counted in hours: refused last, and by what a budget keeps in reserve for it."""
+    return notice.facts.get("light") == Light.RED.value or (limit is not None and is_hour_class(limit))
+
+
+def may_merge(notice: Notice, limit: Limit | None) -> bool:
+    """Whether it may share a message with others when a budget is short, even if its policy has no digest."""
+    return bool(
+        notice.case_key
+        and not is_urgent(notice, limit)
+        and notice.role != RESTRICTED
+        and not notice.release
+        and notice.why is not Why.RELEASE
+        and not notice.may_wake
+    )
 
 
 def mergeable(delivery: Delivery) -> Delivery:

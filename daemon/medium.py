@@ -23,8 +23,8 @@ class Budget(_Part):
     """What a carrier lets through to one number in any 24 hours, and what the office wants to spend in them.
 
     `per_person`: messages to one person; `same_text`, `different_texts`: how often one text, and how many different
-    ones, go to one person; `total`: parts of all messages. `reserve` of `per_person` and `total`, in percent, is kept
-    back for what is red or counted in hours.
+    ones, go to one person; `total`: parts of all messages. `reserve` of all of them but `same_text`, in percent, is
+    kept back for what is red or counted in hours.
     """
 
     per_person: int | None = Field(default=None, ge=1)
@@ -32,6 +32,11 @@ class Budget(_Part):
     different_texts: int | None = Field(default=None, ge=1)
     total: int | None = Field(default=None, ge=1)
     reserve: int = Field(default=20, ge=0, le=90)
+
+    @property
+    def compares_texts(self) -> bool:
+        """Whether it matters if a text is the same as another."""
+        return self.same_text is not None or self.different_texts is not None
 
 
 class Medium(_Part):

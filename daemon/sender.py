@@ -526,6 +526,7 @@ class Sender:
             sms_parts(message.text) if way.kind == "sms" else 1,
             urgent=any(map(self.engine.is_urgent, letter.deliveries)),
             may_merge=not merged and not letter.digest and self.engine.may_merge(first),
+            notices=len(letter.deliveries),
         )
 
     async def _give_back_unspent(

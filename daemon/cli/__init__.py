@@ -34,6 +34,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "预演今后会发什么，不发送",
         "what will be sent in the days ahead; sends nothing",
     ),
+    "forecast": (
+        "daemon.cli.forecast",
+        "forecast",
+        "预测今后一天各通道要发多少、多少钱、超预算多少",
+        "how much will be sent tomorrow, its cost, what exceeds a budget",
+    ),
     "outbox": (
         "daemon.cli.outbox",
         "outbox",

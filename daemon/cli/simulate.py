@@ -146,15 +146,15 @@ def _play(asked: Asked, config: Path, policies: Path | None, folder: Path, *, fr
 
     configuration = load(config, policies=policies)
     since = SystemClock().now()
-    shown_from, until = _span(asked, since, configuration)
-    fresh = fresh or _nothing_known(configuration)
+    shown_from, until = span(asked, since, configuration)
+    fresh = fresh or nothing_known(configuration)
     with open_reading(configuration, fresh=fresh) as reading:
         directory = reading.directory()
         units = _units(asked.unit, directory)
         person = _person(asked.person, directory)
         wanted = Wanted(config, since, shown_from, until, policies, fresh, units, person)
         keys = list(dict.fromkeys(asked.cases)) or list(reading.keys())
-        with _progress(len(keys)) as tell:
+        with progress(len(keys)) as tell:
             played = play(wanted, configuration, reading, keys, folder, tell)
     if asked.cases and not played.totals.cases:
         listed = speak("、", ", ").join(asked.cases)
@@ -163,7 +163,7 @@ def _play(asked: Asked, config: Path, policies: Path | None, folder: Path, *, fr
     return Outcome(played, Names(configuration, directory, language()), configuration, wanted, asked.by)
 
 
-def _span(asked: Asked, now: datetime, configuration: Configuration) -> tuple[datetime, datetime]:
+def span(asked: Asked, now: datetime, configuration: Configuration) -> tuple[datetime, datetime]:
     """The time shown, in UTC."""
     zone = configuration.zone
     ahead = now.astimezone(zone).replace(tzinfo=None) + timedelta(days=FARTHEST)
@@ -188,7 +188,7 @@ def _span(asked: Asked, now: datetime, configuration: Configuration) -> tuple[da
     return begin, end.astimezone(UTC)
 
 
-def _nothing_known(configuration: Configuration) -> bool:
+def nothing_known(configuration: Configuration) -> bool:
     """Whether the daemon has not taken over a case yet; a store that was never made must not be made by asking."""
     from daemon.errors import SchemaMismatch  # noqa: PLC0415 - keeps `--help` quick
     from daemon.foresight.readings import store_is_empty  # noqa: PLC0415 - the same
@@ -239,7 +239,7 @@ def _one_of(asked: str, names: dict[str, str], option: str) -> str:
 
 
 @contextmanager
-def _progress(number: int) -> Generator[Callable[[int], None]]:
+def progress(number: int) -> Generator[Callable[[int], None]]:
     """A bar on standard error, where somebody looks at it."""
     if number < PROGRESS_FROM or not sys.stderr.isatty():
         yield lambda _: None
@@ -395,7 +395,8 @@ def _compact(value: object) -> str:
 
 def _message(line: Line) -> dict[str, Any]:
     told = line._asdict()
-    del told["kind"], told["at"]
+    for name in ("kind", "at", "urgent", "merges", "words", "expires"):  # the last four are for budgets
+        del told[name]
     return {"at": line.instant, **told}
 
 

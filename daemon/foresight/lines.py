@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from daemon.letters import is_urgent, may_merge
+
 if TYPE_CHECKING:
     from policies.beforehand.foresight import Told
-    from policies.model import Obligation
+    from policies.model import Limit, Obligation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -23,6 +25,8 @@ class Line(NamedTuple):
     `at` is in microseconds since 1970, UTC. `step` has the number of its return behind `#`. `parts` is how many parts a
     text message is charged as, 0 for other channels. `fate` says why a message does not simply go out: `release`
     (waits for a human), `dark` (never sent), empty otherwise. `missed` counts the earlier steps folded into it.
+    For budgets: whether it is `urgent`, whether it `merges` with others when one is short, a hash of its `words`, and
+    when it `expires` (the next step takes over; 0: never).
     """
 
     at: int
@@ -44,6 +48,10 @@ class Line(NamedTuple):
     provisional: bool = False
     digest: bool = False
     key: str = ""
+    urgent: bool = False
+    merges: bool = False
+    words: str = ""
+    expires: int = 0
 
     @property
     def instant(self) -> datetime:
@@ -51,8 +59,8 @@ class Line(NamedTuple):
         return _EPOCH + timedelta(microseconds=self.at)
 
 
-def line_of(told: Told, unit: str | None, parts: int) -> Line:
-    """The line of a message; `unit` is the one that has the case."""
+def line_of(told: Told, unit: str | None, parts: int, limit: Limit | None = None, words: str = "") -> Line:
+    """The line of a message; `unit` is the one that has the case, `words` a hash of its text if it was written."""
     notice = told.notice
     return Line(
         at=(told.at - _EPOCH) // _MICROSECOND,
@@ -74,6 +82,10 @@ def line_of(told: Told, unit: str | None, parts: int) -> Line:
         provisional=bool(notice.facts.get("provisional")),
         digest=notice.digest,
         key=notice.key,
+        urgent=is_urgent(notice, limit),
+        merges=may_merge(notice, limit),
+        words=words,
+        expires=0 if notice.expires_at is None else (notice.expires_at - _EPOCH) // _MICROSECOND,
     )
 
 

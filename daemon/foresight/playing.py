@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daemon.budget import words_of
 from daemon.foresight.lines import Line, due_line, line_of, packed, unpacked
 from daemon.foresight.readings import Known, Reading, open_reading
 from daemon.foresight.totals import Totals
@@ -111,28 +112,40 @@ class Player:
         wanted, unit = self._wanted, known.case.unit
         for told in seen.told:
             if told.at >= wanted.shown_from and wanted.person in {None, told.notice.person}:
-                yield line_of(told, unit, self._parts(told))
+                yield self.line_for(told, unit)
         if wanted.person not in {None, known.case.handler}:
             return
         for one in seen.obligations:
             if one.state is ObligationState.OPEN and wanted.shown_from <= one.due_at <= wanted.until:
                 yield due_line(one, unit)
 
-    def _parts(self, told: Told) -> int:
-        """How many parts a text message has as it will be written; 1 if it cannot be written."""
+    def line_for(self, told: Told, unit: str | None) -> Line:
+        """The line of a message, with what its text comes to where that is wanted."""
+        notice = told.notice
+        rule = self._rules.limit(notice.policy, notice.limit)
+        parts, words = self._text_of(told)
+        return line_of(told, unit, parts, None if rule is None else rule[1], words)
+
+    def _text_of(self, told: Told) -> tuple[int, str]:
+        """How many parts a text message has as it will be written (1 if it cannot be), and the hash of its words.
+
+        Over other channels nothing is written, unless a budget asks whether it is the same text.
+        """
         notice = told.notice
         kind = self._configuration.kinds.get(notice.channel, notice.channel)
-        if kind != "sms" or notice.dark:
-            return 0
+        medium = self._configuration.media.get(notice.channel)
+        texts = medium is not None and medium.budget is not None and medium.budget.compares_texts
+        least = 1 if kind == "sms" else 0
+        if notice.dark or not (least or texts):
+            return 0, ""
         official = self._directory.officials.get(notice.person)
         if official is None or not self._wanted.rendered:
-            return 1
+            return least, ""
         try:
-            medium = self._configuration.media.get(notice.channel)
             message = self._renderer.render(notice, official, kind, decided_at=told.decided_at, medium=medium)
         except RenderError:
-            return 1
-        return sms_parts(message.text)
+            return least, ""
+        return least and sms_parts(message.text), words_of(message.subject, message.text)
 
 
 def _is_unheard(seen: Foresight) -> bool:

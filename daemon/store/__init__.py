@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from daemon.budget import Verdict, Wish
+    from daemon.budget import Spending, Verdict, Wish
     from daemon.medium import Budget
     from daemon.sharing import Share
     from daemon.store.acknowledgements import Sent
@@ -409,6 +409,11 @@ class Store:
         """Channel with a budget -> (messages, parts, most messages to one person) of the rolling day."""
         with self._database.reading() as connection:
             return spending.spent_since(connection, now)
+
+    def spendings(self, now: datetime) -> dict[str, list[Spending]]:
+        """Channel -> everything that counts against its budget now, the oldest first."""
+        with self._database.reading() as connection:
+            return spending.all_since(connection, now)
 
     def claim_waiting_for(
         self, epoch: int, channel: str, people: Collection[str], now: datetime, share: Share | None = None

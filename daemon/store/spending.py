@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from daemon.budget import Fate, Spending, Spent, counts_from, decide, near, ordinary
+from daemon.budget import Fate, Spending, Spent, counts_from, decide, matters_for, ordinary
 from daemon.store.bulk import among, fetch, insert_rows, is_postgresql
 from daemon.store.codec import instant, micros
-from daemon.store.tables import WAITING, deliveries, spendings
+from daemon.store.tables import CLAIMED, WAITING, deliveries, spendings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -42,7 +43,7 @@ def spend(
     since = micros(counts_from(now))
     connection.execute(sa.delete(spendings).where(spendings.c.channel == channel, spendings.c.at <= since))
     spent = _spent(connection, channel, budget, wishes)
-    waiting = _waiting_for(connection, queue or channel, near(budget, spent, wishes), now)
+    waiting = _waiting_for(connection, queue or channel, matters_for(budget, wishes), wishes, now)
     verdicts = decide(budget, spent, wishes, waiting, now)
     going = [wish for wish, verdict in zip(wishes, verdicts, strict=True) if verdict.fate is Fate.GO]
     rows = [(channel, wish.person, micros(now), wish.words, wish.parts, wish.sent_as) for wish in going]
@@ -71,6 +72,17 @@ def spent_since(connection: sa.Connection, now: datetime) -> Mapping[str, tuple[
     return found
 
 
+def all_since(connection: sa.Connection, now: datetime) -> dict[str, list[Spending]]:
+    """Channel -> everything that counts now, the oldest first."""
+    s = spendings.c
+    query = sa.select(s.channel, s.sent_as, s.person, s.at, s.words, s.parts)
+    found: dict[str, list[Spending]] = {}
+    for row in fetch(connection, query.where(s.at > micros(counts_from(now))).order_by(s.at)):
+        spending = Spending(row.sent_as, row.person, instant(row.at), row.words, row.parts)
+        found.setdefault(row.channel, []).append(spending)
+    return found
+
+
 def _one_at_a_time(connection: sa.Connection, channel: str) -> None:
     """Until this transaction ends nobody else spends for this channel. (SQLite has one writer anyway.)"""
     if is_postgresql(connection):
@@ -95,14 +107,18 @@ def _spent(connection: sa.Connection, channel: str, budget: Budget, wishes: Sequ
     return Spent(mine, parts, tuple((instant(row.at), row.parts) for row in fetch(connection, everybody)))
 
 
-def _waiting_for(connection: sa.Connection, channel: str, people: Collection[str], now: datetime) -> Mapping[str, int]:
-    """How many more notices may leave now for each of these people, over this channel."""
+def _waiting_for(
+    connection: sa.Connection, channel: str, people: Collection[str], wishes: Sequence[Wish], now: datetime
+) -> Mapping[str, int]:
+    """How many more notices are to leave now for each of these people, over this channel: waiting, or being sent."""
     if not people:
         return {}
     d = deliveries.c
-    query = (
-        sa.select(d.person, sa.func.count().label("number"))
-        .where(WAITING, d.channel == channel, d.not_before_at <= micros(now), among(connection, d.person, list(people)))
-        .group_by(d.person)
-    )
-    return {row.person: row.number for row in fetch(connection, query)}
+    his = (d.channel == channel, among(connection, d.person, sorted(people)))
+    found: Counter[str] = Counter()
+    for which in ((WAITING, d.not_before_at <= micros(now), *his), (CLAIMED, *his)):
+        counted = sa.select(d.person, sa.func.count().label("number")).where(*which).group_by(d.person)
+        found.update({row.person: row.number for row in fetch(connection, counted)})
+    for wish in wishes:
+        found[wish.person] -= wish.notices
+    return found
