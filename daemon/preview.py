@@ -142,7 +142,8 @@ def sample_digest(policy: Policy, number: int, standing: str) -> tuple[list[Noti
     notices: list[Notice] = []
     for index in range(number):
         limit = limits[index % len(limits)]
-        one = sample_notice(policy, limit.ladder, DIGEST, standing)
+        said = policy.ladders[limit.ladder].steps[0].say  # what may wait is said early
+        one = sample_notice(policy, limit.ladder, said, standing)
         key = f"{one.case_key[:-4]}{index + 1:04}"
         moved = {
             name: _moved(value, timedelta(days=index // 2)) if name in _DUES else value

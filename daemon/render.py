@@ -18,6 +18,7 @@ import traceback
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache, partial
+from itertools import groupby
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -312,19 +313,23 @@ class Renderer:
     ) -> Message:
         """One message (汇总) for several notices to that official, each with the instant it was decided.
 
-        Sorted by the legal limit, the most urgent first. `key` is the message's own. Raises as `render` does.
+        Sorted by the legal limit, the most urgent first, what is only for information last. `key` is the message's
+        own. Raises as `render` does.
         """
         address = _address(official, channel_kind)
-        ordered = sorted(notices, key=lambda one: (_legal_end(one[0]), one[0].case_key, one[0].key))
+        ordered = sorted(notices, key=lambda one: (one[0].copy, _legal_end(one[0]), one[0].case_key, one[0].key))
         decided_at = max(at for _, at in notices)
         items = [
             self._context(notice, official, at, possible_duplicate=possible_duplicate, as_of=as_of)
             for notice, at in ordered
         ]
-        said = [SimpleNamespace(**item) for item in items]  # `item.copy` of a dictionary would be its method
+        said = [
+            SimpleNamespace(**item, number=number) for number, item in enumerate(items, 1)
+        ]  # `item.copy` of a dictionary would be its method
         context: dict[str, Any] = {
             **items[0],
             "items": said,
+            "groups": _by_deadline(said),
             "first": said[0],
             "count": len(items),
             "more": len(items) - 1,
@@ -592,6 +597,7 @@ class Renderer:
             stage=context["limit_title"] or notice.limit,
             role=role,
             role_title=role_title,
+            about=_say(STEP_TITLES, notice.say, language),
             doer=role in DOERS,
             copy=notice.copy,
             repeat=notice.repeat,
@@ -703,6 +709,22 @@ def _takes_links(medium: Medium | None, kind: str) -> bool:
 
 def _ways_to_acknowledge(offer: Offer) -> dict[str, Any]:
     return {"ack_link": offer.link, "ack_code": offer.code, "ack_reply": offer.reply}
+
+
+def _by_deadline(said: Sequence[SimpleNamespace]) -> list[SimpleNamespace]:
+    """The cases of a digest under the deadline they share, in their order; those for information apart."""
+    return [
+        SimpleNamespace(
+            deadline=cases[0].deadline,
+            light_title=cases[0].light_title,
+            colour=cases[0].colour,
+            copy=cases[0].copy,
+            count=len(cases),
+            cases=cases,
+        )
+        for _, found in groupby(said, key=lambda one: (one.copy, one.deadline))
+        for cases in (list(found),)
+    ]
 
 
 def _written_for(kind: str, say: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from daemon.store.values import Audit, JobBeat, SetAside, Standing
 
 GRACE = timedelta(minutes=5)
+WOKEN_WITHIN = timedelta(days=7)
 SILENT_FOR = timedelta(seconds=30)  # a worker that has not been heard of for so long counts as dead
 READINGS = frozenset({"sync", "full_sync"})
 SHOWN_ROWS = 10
@@ -73,6 +74,7 @@ class Found:
     aside: list[SetAside]
     directory_read_at: datetime | None
     stops: int  # how often somebody stopped a channel
+    woken: int  # messages of the last seven days that passed quiet hours on a basis
     policy_version: str  # in force; before the first start that of the files
     providers: list[dict[str, object]]  # behind shared channels, as each node that runs sees them
 
@@ -136,6 +138,7 @@ def _look(at_desk: Desk, now: datetime) -> Found:
         store.rows_set_aside(),
         remembered[1] if remembered else None,
         len(store.stops()),
+        store.woken_since(now - WOKEN_WITHIN),
         current.version if current else at_desk.configuration.version,
         _providers(at_desk.store, now),
     )
@@ -179,6 +182,7 @@ def _as_json(found: Found) -> dict[str, object]:
         "providers": found.providers,
         "provisional": standing.provisional,
         "stops": found.stops,
+        "woken": found.woken,
         "source_read_at": found.source_read_at,
         "directory_read_at": found.directory_read_at,
         "ledger": {"sealed_at": standing.sealed_at, "unsealed": standing.unsealed},
@@ -282,6 +286,10 @@ def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
         n = audit.held_too_long
         held += speak(f"；另有 {n} 条已由下一梯级接替，不再发出", f"; {n} more will not go out any more")
     stopped = speak(f"{found.stops} 人次，见 duban stops list", f"{found.stops}, see duban stops list")
+    woken = speak(
+        f"最近七天 {found.woken} 条，见 duban outbox list --woken",
+        f"{found.woken} in the last seven days, see duban outbox list --woken",
+    )
     sealed = _with_age(at_desk, standing.sealed_at, found.now)
     if standing.unsealed:
         sealed += speak(f"；其后 {standing.unsealed} 行未封存", f"; {standing.unsealed} rows since")
@@ -293,6 +301,7 @@ def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
         (speak("待发消息", "to be sent"), waiting),
         *([(speak("待核发", "await release"), held)] if audit.held or audit.held_too_long else []),
         *([(speak("退订", "stopped"), stopped)] if found.stops else []),
+        *([(speak("免打扰时间仍发", "passed quiet hours"), woken)] if found.woken else []),
         (speak("台账封存", "ledger sealed"), sealed),
         (speak("策略版本", "policy version"), found.policy_version[:12]),
     ]

@@ -619,6 +619,11 @@ class Store:
         with self._database.reading() as connection:
             return views.list_deliveries(connection, states, case_key, limit, after_id, woken=woken)
 
+    def woken_since(self, since: datetime) -> int:
+        """How many deliveries decided since then passed quiet hours on a stated basis (`may_wake`)."""
+        with self._database.reading() as connection:
+            return views.woken_since(connection, since)
+
     def obligations(self, *, state: str | None = "open", limit: int = 200, after_id: int = 0) -> list[StoredObligation]:
         """Obligations, by id."""
         with self._database.reading() as connection:

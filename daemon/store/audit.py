@@ -86,6 +86,15 @@ def list_deliveries(
     return [delivery(row) for row in fetch(connection, query.order_by(deliveries.c.id).limit(limit))]
 
 
+def woken_since(connection: sa.Connection, since: datetime) -> int:
+    """How many deliveries decided since then passed quiet hours on a stated basis."""
+    d = deliveries.c
+    query = sa.select(sa.func.count()).where(
+        d.created_at >= micros(since), d.manner.contains(_MAY_WAKE, autoescape=True)
+    )
+    return int(connection.execute(query).scalar_one())
+
+
 def list_obligations(connection: sa.Connection, state: str | None, limit: int, after_id: int) -> list[StoredObligation]:
     """Obligations, by id."""
     query = sa.select(*OBLIGATION_COLUMNS).where(obligations.c.id > after_id)

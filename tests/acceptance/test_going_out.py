@@ -123,6 +123,25 @@ async def test_who_signs_and_then_does_nothing_is_told_of(tmp_path: Path, store_
         assert "签收未办" in told[0].text
 
 
+async def test_two_limits_of_one_case_are_one_message_while_they_may_wait(tmp_path: Path, store_url: str) -> None:
+    """Two limits speak to one person at nine: yellow, one message that names both; on the last day one for each."""
+    second = (
+        "ladders:",
+        "  object: {title: 提出异议, start: arrived_at, within: 15 日, done: finished_at, ladder: standard}\nladders:",
+    )
+    words = ("via: [sms, email]", "via: [sms]\ndigest: {lights: [yellow], at_least: 2}")
+    async with running_office(tmp_path, store_url, prepare=policy(second, words)) as world:
+        await world.live_until("2026-09-28 08:00")
+        (together,) = await world.live_until("2026-09-28 10:00")
+        assert "2件" in together.text
+        await world.live_until("2026-10-08 08:00")
+        last = [one for one in await world.live_until("2026-10-08 10:00") if one.to == HANDLER]
+        assert sorted("提出异议" in one.text for one in last) == [False, True]
+        assert len(world.store.deliveries(case_key=CASE, limit=1000)) == len(
+            {one.notice.key for one in world.store.deliveries(case_key=CASE, limit=1000)}
+        )
+
+
 async def test_a_dark_policy_decides_everything_and_sends_nothing(tmp_path: Path, store_url: str) -> None:
     """Two weeks of a dark policy: all is on record, nothing arrives anywhere."""
     async with running_office(tmp_path, store_url, prepare=policy(("via:", "dark: true\nvia:"))) as world:

@@ -282,6 +282,13 @@ def test_an_acknowledgement_given_in_time_and_written_down_later_is_not_late(sto
     assert store.acknowledge(CASE, HOLDER, NOW - MINUTE, "paper", NOW + MINUTE) is Acknowledged.TAKEN
 
 
+def test_what_passed_quiet_hours_lately_is_counted(store: Store) -> None:
+    """Each message that woke somebody on a basis counts, from when it was decided."""
+    fill(store, notice("a", may_wake="防汛"), notice("b"), notice("c", may_wake="防汛"))
+    assert store.woken_since(NOW - DAY) == 2
+    assert store.woken_since(NOW + MINUTE) == 0
+
+
 # --- digests ----------------------------------------------------------------------------------------------------------
 
 

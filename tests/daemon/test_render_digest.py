@@ -113,7 +113,7 @@ def test_a_digest_of_forty_is_one_text() -> None:
     """Number, the most urgent, how many more: 70 units at most."""
     message = renderer().digest(forty(), READER, "sms", key="digest:1")
     assert message.text == (
-        "【某市信访局】汇总：40件事项待办，最急XF202609170020“书面告知”10月7日到期，余3个工作日，另39件，请及时办理。"
+        "【某市信访局】汇总：40件待办，最急XF202609170020“书面告知”10月7日到期，余3个工作日，另39件，请及时办理。"
     )
     assert sms_units(message.text) <= SINGLE_UNITS
     assert (message.key, message.to, message.params["count"]) == ("digest:1", "+8613800000001", "40")
@@ -137,6 +137,21 @@ def test_a_copy_among_them_is_marked_where_it_stands() -> None:
     assert mail.text.count("抄送") == 1
     assert "抄送" not in mail.subject
     assert "抄送" not in renderer().digest(several, READER, "sms", key="d").text
+
+
+def test_cases_of_one_deadline_stand_together_with_their_number() -> None:
+    """A heading for each deadline with how many there are; what is only for information comes last."""
+    mail = renderer().digest(
+        [*forty(), (notice(number=50, due=DUE - timedelta(days=3), copy=True), NOW)], READER, "email", key="d"
+    )
+    headings = [line for line in mail.text.splitlines() if line.startswith("■")]
+    assert headings == [
+        "■ 10月7日到期，余3个工作日：20件",
+        "■ 10月8日到期，余3个工作日：20件",
+        "■ 10月5日到期，余3个工作日：1件（抄送，供知悉）",
+    ]
+    assert mail.subject == "【汇总】41件待办，最急XF202609170020 10月7日到期，余3个工作日"
+    assert all(heading.removeprefix("■ ").split("：")[0] in mail.html for heading in headings)
 
 
 def test_a_resent_digest_says_so() -> None:
