@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from daemon.console.health import Health
 from daemon.store.values import DeliveryState
 from support.calling_twilio import PUBLIC, CallingTwilio, twilio_settings
 from support.running_office import CASE, running_office
+from support.twilio_server import twilio_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -132,6 +134,32 @@ async def test_a_failure_before_the_answer_is_passed_on(tmp_path: Path, store_ur
         assert text_message(world).state is DeliveryState.FAILED
         assert to_handler(world) == ["sms", "email"]
         assert len(world.mails.mails) == 1
+
+
+async def test_a_refusal_after_the_arrival_tells_nobody(tmp_path: Path, store_url: str) -> None:
+    """It arrived, and then Twilio refuses what it has sent already: nobody else is told."""
+    async with calling_office(tmp_path, store_url) as (world, twilio):
+        twilio.before_answer, twilio.then = ["delivered"], world.node.take_in
+        twilio.fail(replace(twilio_error(21211), taken=True))
+        await world.work()
+        await settled(world)
+        assert text_message(world).state is DeliveryState.DELIVERED
+        assert to_handler(world) == ["sms"]
+        assert world.told("failed") == []
+
+
+async def test_a_lost_answer_is_settled_by_the_receipt(tmp_path: Path, store_url: str) -> None:
+    """The connection breaks after Twilio took it: the receipt comes before anything is sent again."""
+    async with calling_office(tmp_path, store_url) as (world, twilio):
+        twilio.fail("drop")
+        await world.work()
+        assert text_message(world).state is DeliveryState.IN_DOUBT
+        await twilio.tell(0, "delivered")
+        await settled(world)
+        assert text_message(world).state is DeliveryState.DELIVERED
+        await world.live_until("2026-09-16 12:00")
+        assert len(twilio.messages) == 1
+        assert to_handler(world) == ["sms"]
 
 
 async def test_a_failure_after_the_arrival_tells_nobody(tmp_path: Path, store_url: str) -> None:

@@ -195,6 +195,15 @@ def test_delivered_and_read_are_facts_with_their_instants(store: Store) -> None:
     assert len(lines(store)) == 3
 
 
+def test_read_later_leaves_the_arrival_where_it_was(store: Store) -> None:
+    """Two facts with instants of their own."""
+    sent(store, fill(store, notice("a")))
+    take(store, told(Came.DELIVERED))
+    take(store, told(Came.READ), now=LATER + MINUTE)
+    assert (only(store).delivered_at, only(store).read_at) == (LATER, LATER + MINUTE)
+    assert lines(store) == ["sent", "delivered", "read"]
+
+
 @pytest.mark.parametrize("at", [NOW - timedelta(days=1), LATER + timedelta(days=30), None])
 def test_an_instant_that_cannot_be_is_not_believed(store: Store, at: datetime | None) -> None:
     """Before it was decided, or after we heard of it: then the moment we heard counts."""
@@ -232,6 +241,10 @@ def test_what_failed_stays_failed_and_what_arrived_stays_arrived(store: Store) -
     one = only(store)
     assert (one.state, one.error, one.delivered_at) == (DeliveryState.FAILED, "30003", LATER)
     assert lines(store) == ["sent", "failed", "late_receipt"]
+    take(store, told(Came.READ), now=LATER + MINUTE)
+    one = only(store)
+    assert (one.state, one.delivered_at, one.read_at) == (DeliveryState.FAILED, LATER, LATER + MINUTE)
+    assert lines(store) == ["sent", "failed", "late_receipt", "read"]
 
 
 def test_a_failure_after_the_arrival_changes_nothing(store: Store) -> None:

@@ -14,6 +14,8 @@ from support.provider_calls import twilio_signature
 from support.twilio_server import TOKEN, TwilioServer
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from aiohttp import web
 
 PUBLIC = "https://duban.example.com"
@@ -25,6 +27,7 @@ class CallingTwilio(TwilioServer):
     def __init__(self) -> None:
         super().__init__()
         self.before_answer: list[str] = []
+        self.then: Callable[[], Awaitable[object]] | None = None  # what happens after that, still before the answer
         self.console_port: int | None = None
         self.statuses: list[int] = []  # what our calls were answered with
 
@@ -32,6 +35,8 @@ class CallingTwilio(TwilioServer):
         answer = await super()._create(request)
         for status in self.before_answer:
             await self.tell(len(self.messages) - 1, status)
+        if self.then is not None:
+            await self.then()
         return answer
 
     async def tell(self, index: int, *statuses: str, code: str = "") -> None:
