@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def rows(manual: str) -> dict[str, list[str]]:
         if not line.startswith("|"):
             break
         name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
-        found[name.strip("`")] = cells
+        found |= dict.fromkeys(re.findall(r"`(\w+)`", name), cells)
     return found
 
 
