@@ -124,12 +124,15 @@ def digest_key(keys: Iterable[str]) -> str:
 
 
 def results_of(letter: Letter, outcome: Outcome, now: datetime) -> list[DeliveryResult]:
-    """What became of every notice in a letter: all share the outcome, and the moment of another attempt."""
+    """What became of every notice in a letter: all share the outcome, and the moment of another attempt.
+
+    A notice whose next step takes over before that moment is in no further attempt: it has failed.
+    """
     if not letter.digest:
         return [result_of(letter.deliveries[0], outcome, now)]
     shared = result_of(_as_one(letter), outcome, now)
     return [
-        replace(shared, delivery=replace(one, reference=letter.digest), digest=letter.digest)
+        replace(_while_it_counts(shared, one), delivery=replace(one, reference=letter.digest), digest=letter.digest)
         for one in letter.deliveries
     ]
 
@@ -149,6 +152,14 @@ def may_merge(notice: Notice, limit: Limit | None) -> bool:
         and notice.why is not Why.RELEASE
         and not notice.may_wake
     )
+
+
+def _while_it_counts(shared: DeliveryResult, one: Delivery) -> DeliveryResult:
+    again = shared.not_before_at
+    over = again is not None and again >= last_moment(one.created_at, one.notice.expires_at)
+    if shared.state is not DeliveryState.RETRYING or not over:
+        return shared
+    return replace(shared, state=DeliveryState.FAILED, not_before_at=None)
 
 
 def mergeable(delivery: Delivery) -> Delivery:

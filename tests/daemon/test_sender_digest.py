@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from daemon.letters import FULL, digest_key, letters_of
+from channels.base import TemporaryFailure
+from daemon.letters import FULL, Letter, digest_key, letters_of, results_of
 from daemon.render import sms_parts
 from daemon.store.rows import GATHERED_FOR
 from daemon.store.values import Delivery, DeliveryResult, DeliveryState
@@ -43,6 +46,55 @@ async def asked(tmp_path: Path, store_url: str) -> AsyncIterator[Running]:
     async with running_office(tmp_path, store_url, cases=31, lookup=True) as office:
         await office.work()
         yield office
+
+
+def put_off(*, retry_after: float | None = None, **ends: timedelta | None) -> dict[str, DeliveryResult]:
+    """What becomes of each notice of a digest that could not be sent for a while; each ends so long after now."""
+    members = tuple(
+        Delivery(
+            number,
+            plain_notice(key, digest=True, expires_at=None if end is None else NOW + end),
+            DeliveryState.SENDING,
+            1,
+            NOW,
+            NOW,
+            "v1",
+        )
+        for number, (key, end) in enumerate(ends.items())
+    )
+    failure = TemporaryFailure("503", retry_after=retry_after)
+    return {result.delivery.notice.key: result for result in results_of(Letter(members, "digest:1"), failure, NOW)}
+
+
+def test_a_digest_put_off_leaves_out_what_the_next_step_takes_over_from() -> None:
+    """Told to come back in an hour: what ends before has failed, at its turn; the others come back together then."""
+    hour = timedelta(hours=1)
+    found = put_off(retry_after=3600, soon=hour / 2, just=hour, later=2 * hour, open=None)
+    assert {key: one.state for key, one in found.items()} == {
+        "soon": DeliveryState.FAILED,
+        "just": DeliveryState.FAILED,
+        "later": DeliveryState.RETRYING,
+        "open": DeliveryState.RETRYING,
+    }
+    assert {one.not_before_at for key, one in found.items() if key in {"later", "open"}} == {NOW + hour}
+    assert {one.digest for one in found.values()} == {"digest:1"}
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.integers(1, 200_000)), min_size=2, max_size=6),
+    st.one_of(st.none(), st.integers(1, 90_000)),
+)
+def test_no_notice_of_a_digest_is_tried_past_its_next_step(ends: list[int | None], wish: int | None) -> None:
+    """Whatever the ends and the provider's wish: what is tried again is, before its end and not before the wish."""
+    seconds = {f"n{place}": None if end is None else timedelta(seconds=end) for place, end in enumerate(ends)}
+    for key, one in put_off(retry_after=wish, **seconds).items():
+        end = seconds[key]
+        if one.state is DeliveryState.RETRYING:
+            assert one.not_before_at is not None
+            assert end is None or one.not_before_at < NOW + end
+            assert one.not_before_at >= NOW + timedelta(seconds=wish or 0)
+        else:
+            assert one.state is DeliveryState.FAILED
 
 
 def remind(world: Running, *cases: str, channel: str = "sms", **more: object) -> None:
