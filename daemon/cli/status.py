@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from daemon.cli.reading import Desk
+    from daemon.medium import Budget
     from daemon.names import Names
     from daemon.store import Store
     from daemon.store.values import Audit, JobBeat, SetAside, Standing
@@ -75,6 +76,7 @@ class Found:
     directory_read_at: datetime | None
     stops: int  # how often somebody stopped a channel
     woken: int  # messages of the last seven days that passed quiet hours on a basis
+    spent: Mapping[str, tuple[int, int, int]]  # channel -> messages, parts, most to one person, of the last 24 hours
     policy_version: str  # in force; before the first start that of the files
     providers: list[dict[str, object]]  # behind shared channels, as each node that runs sees them
 
@@ -116,7 +118,7 @@ def status(config_path: str, *, as_json: bool) -> None:
     with desk(config_path) as at_desk:
         found = _look(at_desk, SystemClock().now())
         if as_json:
-            click.echo(to_json(_as_json(found)))
+            click.echo(to_json(_as_json(found) | {"spending": _spending(at_desk, found)}))
         else:
             _show(at_desk, found, config_path)
     if not found.whole:
@@ -139,6 +141,7 @@ def _look(at_desk: Desk, now: datetime) -> Found:
         remembered[1] if remembered else None,
         len(store.stops()),
         store.woken_since(now - WOKEN_WITHIN),
+        store.spent(now),
         current.version if current else at_desk.configuration.version,
         _providers(at_desk.store, now),
     )
@@ -222,6 +225,7 @@ def _show(at_desk: Desk, found: Found, config_path: str) -> None:
         right=range(1, len(CHANNEL_COLUMNS) + 1),
     )
     _show_providers(at_desk, found.providers)
+    _show_spent(at_desk, found)
     click.echo()
     nodes = len({beat.node for beat in found.beats})  # one alone need not be named
     show_table(
@@ -267,6 +271,47 @@ def _show_providers(at_desk: Desk, providers: Sequence[Mapping[str, object]]) ->
         ],
         right=(2,),
     )  # fmt: skip
+
+
+def _show_spent(at_desk: Desk, found: Found) -> None:
+    """What the last 24 hours took of each budget."""
+    from daemon.cli.reading import show_table  # noqa: PLC0415 - loads the database library
+
+    budgets = _budgets(at_desk)
+    if not budgets:
+        return
+    rows: list[tuple[object, ...]] = []
+    for channel, budget in budgets.items():
+        messages, parts, most = found.spent.get(channel, (0, 0, 0))
+        per_person = "" if budget.per_person is None else f" / {budget.per_person}"
+        rows.append((at_desk.names.channel(channel), messages, f"{most}{per_person}",
+                     parts if budget.total is None else f"{parts} / {budget.total}"))  # fmt: skip
+    click.echo()
+    show_table(
+        speak("预算（最近 24 小时）", "budgets (the last 24 hours)"),
+        (
+            speak("通道", "channel"),
+            speak("已发消息", "messages"),
+            speak("一人最多", "most to one person"),
+            speak("计费条数", "parts"),
+        ),
+        rows,
+        right=(1, 2, 3),
+    )
+
+
+def _budgets(at_desk: Desk) -> dict[str, Budget]:
+    media = at_desk.configuration.media
+    return {name: medium.budget for name, medium in sorted(media.items()) if medium.budget is not None}
+
+
+def _spending(at_desk: Desk, found: Found) -> dict[str, object]:
+    told: dict[str, object] = {}
+    for channel, budget in _budgets(at_desk).items():
+        messages, parts, most = found.spent.get(channel, (0, 0, 0))
+        told[channel] = {"messages": messages, "parts": parts, "most_to_one_person": most,
+                         "budget": budget.model_dump(exclude_none=True)}  # fmt: skip
+    return told
 
 
 def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
+import json
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
-from daemon.budget import WINDOW
+from daemon.budget import WINDOW, Wish
+from daemon.cli import main
+from daemon.clock import SystemClock
+from daemon.medium import Budget
+from daemon.store import Store
 from daemon.store.values import DeliveryState
 from policies.model import Notice, Why
+from support.office import build_office
 from support.running_office import Running, running_office
 
 if TYPE_CHECKING:
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     Opened = Callable[..., AbstractAsyncContextManager[Running]]
 
 CASES = tuple(f"XF000000{n}0" for n in range(8))
+ARRIVED = datetime(2026, 9, 16, 10)  # noqa: DTZ001 - as the office's clock shows it
 TWO_DAYS = timedelta(days=2)
 
 
@@ -187,3 +196,62 @@ async def test_a_merged_message_in_doubt_stays_one_message(tmp_path: Path, store
         assert [("5件" in text, "〔可能重复〕" in text) for text in (*first, *again)] == [(True, False), (True, True)]
         assert world.store.spent(world.clock.now())["sms"] == (1, 1, 1)
         assert {one.state for key in CASES[:5] for one in world.deliveries("sms", key)} == {DeliveryState.ACCEPTED}
+
+
+async def test_two_nodes_together_keep_to_the_budget_and_lose_nothing(tmp_path: Path, store_url: str) -> None:
+    """Both send at once, one is cut off in between: no more leave in a day than may, and each notice has its end."""
+    budget = "per_person: 3, reserve: 0"
+    async with running_office(tmp_path, store_url, cases=81, prepare=with_budget(budget)) as world:
+        await begun(world)
+        second = await world.another_node()
+        world.texts.fail("drop", "503", "drop")
+        remind(world, *CASES)
+        await asyncio.gather(world.node.pump(), second.pump())
+        begun_at = world.clock.now()
+        first_day = 0
+        for hours in range(50):
+            world.clock.move_to(begun_at + timedelta(hours=hours))
+            if hours == 1:
+                await second.close()
+            await world.node.pump_until_idle()
+            first_day = len(to_handler(world)) if hours <= 23 else first_day
+        assert 1 <= first_day <= 3
+        assert set(reminders(world)) <= {"accepted"}
+
+
+def to_handler(world: Running) -> set[str]:
+    """The messages that reached the handler, a message sent again counted once."""
+    return {one["key"] for one in world.texts.messages if one["to"] == "+8613800001000"}
+
+
+def test_status_shows_what_was_spent(tmp_path: Path, sqlite_store_url: str) -> None:
+    """Per channel with a budget: messages, the most to one person, parts, each against what may be."""
+    office = build_office(tmp_path / "office", cases=1, arrived=ARRIVED, store_url=sqlite_store_url)
+    with_budget("per_person: 50, total: 2000")(office)
+    store, now = Store(sqlite_store_url), SystemClock().now()
+    epoch = store.open_worker("first", 1, now)
+    wishes = [Wish(f"m{n}", f"h{n % 2}", f"w{n}", parts=2) for n in range(5)]
+    store.spend(epoch, "sms", Budget(per_person=50), wishes, now)
+    store.close()
+    arguments = ["status", "-c", str(office.configuration)]
+    shown = CliRunner(env={"DUBAN_LANG": "zh", "COLUMNS": "160"}).invoke(main, arguments).stdout
+    assert "预算（最近 24 小时）" in shown
+    assert "3 / 50" in shown
+    assert "10 / 2000" in shown
+    told = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)["spending"]["sms"]
+    assert (told["messages"], told["most_to_one_person"], told["parts"]) == (5, 3, 10)
+    assert told["budget"]["per_person"] == 50
+
+
+async def test_explain_says_why_a_notice_waits(tmp_path: Path, sqlite_store_url: str) -> None:
+    """In words, in the table of what was sent and in the story of the case."""
+    budget = with_budget("per_person: 1, reserve: 0")
+    async with running_office(tmp_path, sqlite_store_url, cases=81, prepare=budget) as world:
+        await begun(world)
+        remind(world, CASES[0])
+        await pumped(world)
+        remind(world, CASES[1])
+        await pumped(world)
+        arguments = ["explain", CASES[1], "-c", str(world.office.configuration)]
+        shown = CliRunner(env={"DUBAN_LANG": "zh", "COLUMNS": "200"}).invoke(main, arguments).stdout
+        assert "本通道24小时内给此人的条数已满" in shown
