@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from channels.wire.sms import PART_UNITS, sms_parts
 from daemon.render import (
     DIGEST,
-    PART_UNITS,
     PARTS_WITHOUT_WARNING,
     SAMPLE_OFFER,
     LinkForbidden,
@@ -20,7 +20,6 @@ from daemon.render import (
     samples,
     says_beside,
     says_of,
-    sms_parts,
 )
 from daemon.wording import risky_words_in
 from policies.ladders.via import channels_of

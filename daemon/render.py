@@ -26,6 +26,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from channels.base import PARAMETERS, Message
+from channels.wire.sms import PART_UNITS, sms_parts
 from daemon.medium import Medium
 from daemon.offers import ANSWERS, NO_OFFER, NOTHING_OFFERED, Offer, Offers
 from daemon.privacy import identifies
@@ -49,8 +50,6 @@ DIGEST = "digest"
 ANSWER = "answer_"  # how the texts begin that answer a reply: no step says them
 SHIRKING = "shirking"
 
-SINGLE_UNITS = 70  # one text message holds 140 bytes of UCS-2
-PART_UNITS = 67  # a joined one loses six bytes to its header in every part
 PARTS_WITHOUT_WARNING = 2
 
 LAST_MOMENT = time(23, 59, 59)  # 24:00 is stored as the last instant of the day (民法典 203(2))
@@ -172,17 +171,6 @@ class _Standing:
     name: str  # ahead | today | platform_passed | overdue
     left: str
     deadline: str  # the date and what is left, in one phrase
-
-
-def sms_units(text: str) -> int:
-    """Length in UTF-16 code units, as carriers count it (a character outside the BMP counts two)."""
-    return len(text.encode("utf-16-le")) // 2
-
-
-def sms_parts(text: str) -> int:
-    """How many parts a Chinese text message is sent and charged as: 70 units in one, 67 in each of several."""
-    units = sms_units(text)
-    return 1 if units <= SINGLE_UNITS else -(-units // PART_UNITS)
 
 
 def without_mark(message: Message) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from channels.base import CANNOT_ASK, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
 from channels.wire.identity import reference_of
+from channels.wire.sms import sms_parts
 from daemon import telemetry
 from daemon.budget import Fate, Wish, words_of
 from daemon.engine import DOUBTED
@@ -39,7 +40,7 @@ from daemon.letters import (
 from daemon.medium import Medium
 from daemon.offers import NO_OFFER
 from daemon.providers import Providers
-from daemon.render import LinkForbidden, PrivateContent, RenderError, sms_parts, without_mark
+from daemon.render import LinkForbidden, PrivateContent, RenderError, without_mark
 from daemon.store.lanes import lanes_from
 from daemon.store.stops import OPTED_OUT
 from daemon.store.values import DeliveryResult, DeliveryState

@@ -6,8 +6,8 @@ from typing import Literal
 
 from channels.base import PermanentFailure
 
-WHOLE = 70  # UTF-16 units in one SMS of 140 bytes (GSM 03.38, UCS-2)
-SPLIT = 67  # the same with a 6-byte header that joins the parts
+SINGLE_UNITS = 70  # UTF-16 units in one SMS of 140 bytes (GSM 03.38, UCS-2)
+PART_UNITS = 67  # the same with a 6-byte header that joins the parts
 
 NumberFormat = Literal["e164", "digits", "national"]
 
@@ -15,10 +15,15 @@ _CHINA = "+86"
 _CHINESE_DIGITS = 11
 
 
+def sms_units(text: str) -> int:
+    """Length in UTF-16 code units, as carriers count it (a character outside the BMP counts two)."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def sms_parts(text: str) -> int:
-    """How many SMS the text takes, counted in UTF-16 units as the providers do; never less than one."""
-    units = len(text.encode("utf-16-le", "surrogatepass")) // 2
-    return 1 if units <= WHOLE else -(-units // SPLIT)
+    """How many parts a Chinese text message is sent and charged as: 70 units in one, 67 in each of several."""
+    units = sms_units(text)
+    return 1 if units <= SINGLE_UNITS else -(-units // PART_UNITS)
 
 
 def written_number(e164: str, number: NumberFormat) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from channels.wire.sms import sms_parts
 from daemon.cli.moments import read_instant
 from daemon.cli.output import config_option, json_option, no_traceback, speak, to_json
 from daemon.clock import SystemClock
@@ -161,7 +162,7 @@ def _play_of(
 
 def _parts_of(configuration: Configuration, directory: Directory) -> Callable[[Notice], int]:
     """How many SMS parts a notice takes, written with the real templates; other channels cost nothing."""
-    from daemon.render import RenderError, sms_parts  # noqa: PLC0415 - loads the template library
+    from daemon.render import RenderError  # noqa: PLC0415 - loads the template library
     from daemon.wiring import renderer_of  # noqa: PLC0415 - the same
 
     renderer: Renderer = renderer_of(configuration)

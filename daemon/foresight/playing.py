@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from channels.wire.sms import sms_parts
 from daemon.budget import words_of
 from daemon.foresight.lines import Line, due_line, line_of, packed, unpacked
 from daemon.foresight.readings import Known, Reading, open_reading
 from daemon.foresight.totals import Totals
-from daemon.render import RenderError, sms_parts
+from daemon.render import RenderError
 from daemon.settings import load
 from daemon.wiring import renderer_of, rules_of
 from policies.beforehand.foresight import foresee

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 from rich.cells import cell_len
 from rich.console import Console
 
+from channels.wire.sms import sms_parts
 from daemon import settings
 from daemon.cli.demo import demo
 from daemon.demo.configuration import DemoFolder
 from daemon.demo.life import SHOWCASE
 from daemon.demo.report import Report, command_name, shown_path
 from daemon.demo.run import deliveries_after, lights_by_unit
-from daemon.render import sms_parts
 from daemon.store import Store
 from daemon.store.values import DeliveryState
 

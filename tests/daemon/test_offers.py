@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from channels.wire.identity import reference_of
+from channels.wire.sms import sms_units
 from daemon.medium import Medium
 from daemon.offers import ANSWERS, NO_OFFER, Offer, Offers, code_of
-from daemon.render import SAMPLE_ANSWERS, SAMPLE_OFFER, Renderer, sms_units
+from daemon.render import SAMPLE_ANSWERS, SAMPLE_OFFER, Renderer
 from daemon.settings import ConsoleSettings
 from policies.model import Notice, Official, PolicySet, Why
 

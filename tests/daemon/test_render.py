@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.render import PrivateContent, Renderer, RenderError, refuse_private, sms_parts, sms_units
+from channels.wire.sms import sms_parts, sms_units
+from daemon.render import PrivateContent, Renderer, RenderError, refuse_private
 from policies.duration import Duration, Moment, Unit
 from policies.model import Acknowledge, Ladder, Lights, Limit, Notice, Official, Policy, PolicySet, Step, Why
 

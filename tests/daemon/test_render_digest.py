@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from daemon.render import SINGLE_UNITS, PrivateContent, Renderer, refuse_private, sms_units
+from channels.wire.sms import SINGLE_UNITS, sms_units
+from daemon.render import PrivateContent, Renderer, refuse_private
 from policies.duration import Duration, Moment, Unit
 from policies.model import (
     DigestRule,

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.base import TemporaryFailure
+from channels.wire.sms import sms_parts
 from daemon.letters import FULL, Letter, digest_key, letters_of, results_of
-from daemon.render import sms_parts
 from daemon.store.rows import GATHERED_FOR
 from daemon.store.values import Delivery, DeliveryResult, DeliveryState
 from policies.model import Notice, Why

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from channels.wire.sms import sms_parts, sms_units
 from daemon.errors import SettingsError
-from daemon.render import sms_parts, sms_units
 from daemon.settings import load
 from daemon.store import Store
 from daemon.store.values import DeliveryState
