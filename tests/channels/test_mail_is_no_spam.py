@@ -5,13 +5,13 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from channels.wire.mime import MailFrame
-from daemon.render import SAMPLE_DUE, SAMPLE_NOTICE, SAMPLE_OFFICIAL, Renderer
+from daemon.render import SAMPLE_DUE, SAMPLE_NOTICE, SAMPLE_OFFER, SAMPLE_OFFICIAL, Renderer
 from support.mail_channel import email_settings
 
 if TYPE_CHECKING:
@@ -36,13 +36,22 @@ NO_CAPITALS = {"zh": {"SUBJ_ALL_CAPS"}, "en": set[str]()}
 
 @pytest.mark.skipif(SPAMASSASSIN is None, reason="SpamAssassin is not installed (scripts/install-test-servers.sh)")
 @pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("say", ["assigned", "remind", "urge"])
+@pytest.mark.parametrize("say", ["assigned", "remind", "urge", "unacted", "digest"])
 @pytest.mark.parametrize("duplicate", [False, True], ids=["first", "resend"])
 def test_no_rule_of_spamassassin_is_hit(language: Language, say: str, *, duplicate: bool) -> None:
-    """The local rules find nothing against a mail with the shipped templates, but that it has no small letters."""
+    """The local rules find nothing against a mail of ours, but that it has no small letters; it offers all it can.
+
+    With the link and the reply for acknowledging; the digest lists forty cases.
+    """
     office = Renderer(TEMPLATES, "某市信访局", "某市信访局", ZoneInfo("Asia/Shanghai"), language)
     notice = replace(SAMPLE_NOTICE, say=say, facts=FACTS)
-    message = office.render(notice, SAMPLE_OFFICIAL, "email", possible_duplicate=duplicate)
+    more: dict[str, Any] = {"possible_duplicate": duplicate, "offer": SAMPLE_OFFER}
+    if say == "digest":
+        keys = [f"XF2026091700{n}" for n in range(10, 50)]
+        cases = [(replace(notice, say="remind", key=f"{key}/x", case_key=key), notice.at) for key in keys]
+        message = office.digest(cases, SAMPLE_OFFICIAL, "email", key="digest/1", **more)
+    else:
+        message = office.render(notice, SAMPLE_OFFICIAL, "email", **more)
     content = MailFrame.of(email_settings(1)).build(message).content
     command = [str(SPAMASSASSIN), "-L", "-t"]
     checked = subprocess.run(command, input=content, capture_output=True, check=True, timeout=120)  # noqa: S603  # ours
