@@ -7,6 +7,7 @@ import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 from functools import partial
@@ -480,11 +481,14 @@ class Node:
     async def reload(self, configuration: Configuration) -> Taken:
         """Put a new, already validated configuration in force: policies, templates, channels. Store and source stay.
 
+        So does the web side: until a restart links are signed and calls checked as the server does that listens now.
         Everything that can fail comes before the swap. Returns what became of the policy files.
 
         Raises:
             SettingsError: templates, trials or a channel fail; the old configuration goes on.
         """
+        console = self.configuration.settings.console
+        configuration = replace(configuration, settings=replace(configuration.settings, console=console))
         renderer = renderer_of(configuration)
         async with self._switching:
             async with AsyncExitStack() as opening:

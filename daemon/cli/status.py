@@ -183,6 +183,7 @@ def _as_json(found: Found) -> dict[str, object]:
         "counts": {name: dict(numbers) for name, numbers in found.counts.items()},
         "channels": {name: dict(states) for name, states in standing.channels.items()},
         "providers": found.providers,
+        "inbox": standing.inbox,
         "provisional": standing.provisional,
         "stops": found.stops,
         "woken": found.woken,
@@ -330,6 +331,7 @@ def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
     if audit.held_too_long:
         n = audit.held_too_long
         held += speak(f"；另有 {n} 条已由下一梯级接替，不再发出", f"; {n} more will not go out any more")
+    inbox = speak(f"{standing.inbox} 件回执、上行待处理", f"{standing.inbox} receipts and replies wait")
     stopped = speak(f"{found.stops} 人次，见 duban stops list", f"{found.stops}, see duban stops list")
     woken = speak(
         f"最近七天 {found.woken} 条，见 duban outbox list --woken",
@@ -345,6 +347,7 @@ def _summary(at_desk: Desk, found: Found) -> list[tuple[str, str]]:
         (speak("在办的灯", "lights"), _lights(at_desk.names, found.counts.get("lights", {}))),
         (speak("待发消息", "to be sent"), waiting),
         *([(speak("待核发", "await release"), held)] if audit.held or audit.held_too_long else []),
+        *([(speak("收件箱", "inbox"), inbox)] if standing.inbox else []),
         *([(speak("退订", "stopped"), stopped)] if found.stops else []),
         *([(speak("免打扰时间仍发", "passed quiet hours"), woken)] if found.woken else []),
         (speak("台账封存", "ledger sealed"), sealed),

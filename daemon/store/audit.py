@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from daemon.store import release
+from daemon.store import inbox, release
 from daemon.store.bulk import among, fetch, insert_rows
 from daemon.store.codec import instant, maybe_instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, OBLIGATION_COLUMNS, delivery, stored_obligation
@@ -137,6 +137,7 @@ def standing(connection: sa.Connection) -> Standing:
         maybe_instant(last_seal.at if last_seal else None),
         connection.execute(since).scalar_one(),
         maybe_instant(connection.execute(sa.select(sa.func.max(cases.c.read_at))).scalar()),
+        inbox.waiting(connection),
         tuple((row.node, row.pid, instant(row.beat_at)) for row in fetch(connection, alive)),
     )
 

@@ -368,6 +368,7 @@ class Standing:
     sealed_at: datetime | None
     unsealed: int  # rows of the ledger since the last seal
     case_read_at: datetime | None  # when a case was last taken from the source
+    inbox: int = 0  # receipts and replies not taken over yet
     workers: tuple[tuple[str, int, datetime], ...] = ()  # (node, pid, last heartbeat) of those not declared dead
 
 

@@ -239,6 +239,18 @@ async def test_the_channels_behind_the_web_side_are_the_present_ones(tmp_path: P
         assert twilio.statuses == [200, 403]
 
 
+async def test_another_public_address_counts_after_a_restart(tmp_path: Path, store_url: str) -> None:
+    """Until then Twilio is told the address behind which the server listens, and its signatures hold."""
+    async with calling_office(tmp_path, store_url) as (world, twilio):
+        await world.node.sync()
+        world.office.change("duban.yaml", PUBLIC, "https://elsewhere.example.com")
+        await world.reload()
+        await world.work()
+        assert twilio.forms[0]["StatusCallback"].startswith(f"{PUBLIC}/in/sms")
+        await twilio.tell(0, "delivered")
+        assert twilio.statuses == [200]
+
+
 @pytest.mark.parametrize("sender", ["+8613800001000", "+8613900000000"])
 async def test_of_a_reply_only_what_was_understood_is_kept(tmp_path: Path, store_url: str, sender: str) -> None:
     """From an official's own number: his key and the command, no number and no word. From anybody else: nothing."""
