@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 
 CANNOT_ASK = "cannot_ask"  # the code of OutcomeUnknown where `lookup` can never answer
-# The structured values every message has; a digest has `count` beside them.
-PARAMETERS = ("case", "stage", "due", "left", "deadline", "role_title", "office")
+# The structured values every message has; a digest, and an answer to a reply, has `count` beside them. `code` is what
+# is to be sent back to acknowledge it, empty where nothing is.
+PARAMETERS = ("case", "stage", "due", "left", "deadline", "role_title", "office", "code")
 
 
 @dataclass(frozen=True, slots=True)

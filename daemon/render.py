@@ -282,7 +282,7 @@ class Renderer:
             subject=subject,
             html=html,
             possible_duplicate=possible_duplicate,
-            params={name: context[name] for name in PARAMETERS},
+            params=_parameters(context),
             say=notice.say,
         )
         return self._let_through(medium, channel_kind, words, message, offer, notice.case_key)
@@ -340,7 +340,7 @@ class Renderer:
             subject=subject,
             html=html,
             possible_duplicate=possible_duplicate,
-            params={**{name: context[name] for name in PARAMETERS}, "count": str(len(items))},
+            params={**_parameters(context), "count": str(len(items))},
             say=DIGEST,
         )
         return self._let_through(medium, channel_kind, words, message, offer, *case_keys)
@@ -693,6 +693,13 @@ class Renderer:
 def _takes_links(medium: Medium | None, kind: str) -> bool:
     """What a template sees as `links`: whether it may show one."""
     return (medium or Medium()).takes_links(kind)
+
+
+def _parameters(context: Mapping[str, Any]) -> dict[str, str]:
+    """The structured values of a message, by which providers fill approved templates."""
+    found: dict[str, str] = {name: context[name] for name in PARAMETERS if name != "code"}
+    found["code"] = context.get("answer_code") or context["ack_code"]
+    return {**found, "count": str(context["answer_count"])} if "answer_count" in context else found
 
 
 def _ways_to_acknowledge(offer: Offer) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from channels.wire.identity import reference_of
 from channels.wire.sms import sms_units
 from daemon.medium import Medium
 from daemon.offers import ANSWERS, NO_OFFER, Offer, Offers, code_of
-from daemon.render import SAMPLE_ANSWERS, SAMPLE_OFFER, Renderer
+from daemon.render import SAMPLE_ANSWERS, SAMPLE_NOTICE, SAMPLE_OFFER, Renderer
 from daemon.settings import ConsoleSettings
 from policies.model import Notice, Official, PolicySet, Why
 
@@ -162,3 +163,16 @@ def test_check_names_an_answer_that_is_missing_where_people_can_reply(tmp_path: 
         offers = Offers(None, KINDS, {"sms": medium})
         renderer = Renderer(folder, "某市信访局", "某市信访局", ZoneInfo("Asia/Shanghai"), "zh", offers)
         assert len(renderer.check(PolicySet("v1", {}))) == missing
+
+
+def test_approved_templates_are_filled_with_the_code() -> None:
+    """A provider that takes only variables gets the four digits, in an answer those that were typed and how many."""
+    notice = replace(SAMPLE_NOTICE, facts={**SAMPLE_NOTICE.facts, "due_at": DUE.isoformat()})
+    renderer = Renderer(SHIPPED, "某市信访局", "某市信访局", ZoneInfo("Asia/Shanghai"), "zh")
+    asked = renderer.render(notice, OFFICIAL, "sms", offer=CODE)
+    plain = renderer.render(notice, OFFICIAL, "sms")
+    answer = renderer.render(
+        replace(notice, say="answer_not_yours", facts={**notice.facts, **SAMPLE_ANSWERS[1]}), OFFICIAL, "sms"
+    )
+    assert [one.params["code"] for one in (asked, plain, answer)] == ["7342", "", "7342"]
+    assert (answer.params["count"], "count" in asked.params) == ("3", False)
