@@ -6,18 +6,13 @@ Needs the extra: `pip install duban[apprise]`.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from channels.base import CANNOT_ASK, ChannelType, OutcomeUnknown, PermanentFailure
+from channels.base import ChannelType, PermanentFailure
+from channels.wire.shell import ProviderChannel
 from channels.wire.template import names_in
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from channels.base import Message, Outcome, Receipt
-    from channels.wire.apprise_services import AppriseServices
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://.*")
 
@@ -45,31 +40,11 @@ class AppriseSettings(BaseModel):
         return value
 
 
-class AppriseChannel:
+class AppriseChannel(ProviderChannel):
     """One service through Apprise."""
 
     settings_type: ClassVar[type[BaseModel]] = AppriseSettings
     kind: ClassVar[str] = "apprise"
-
-    def __init__(self, services: AppriseServices, at_once: int) -> None:
-        self.at_once = at_once  # what it sends at the same time
-        self._services = services
-
-    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Send all, at most `concurrency` at once; the outcome of each, in the same order."""
-        return await self._services.send_many(messages)
-
-    async def lookup(self, message: Message) -> Receipt | None:
-        """Apprise has no question.
-
-        Raises:
-            OutcomeUnknown: always.
-        """
-        del message
-        raise OutcomeUnknown(CANNOT_ASK, "Apprise has no question about a message")
-
-    async def close(self) -> None:
-        """Nothing is kept open."""
 
 
 def open_apprise(settings: AppriseSettings) -> AppriseChannel:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from channels.base import ChannelType
 from channels.wire.connection import ConnectionSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from channels.base import Message, Outcome, Receipt
-    from channels.wire.dingtalk_messages import WorkNotices
-    from channels.wire.dingtalk_robot import GroupRobot
+from channels.wire.shell import ProviderChannel
 
 
 class RobotSettings(BaseModel):
@@ -68,32 +62,11 @@ class DingTalkSettings(ConnectionSettings):
         return self
 
 
-class DingTalkChannel:
+class DingTalkChannel(ProviderChannel):
     """Work notices, or a robot."""
 
     settings_type: ClassVar[type[BaseModel]] = DingTalkSettings
     kind: ClassVar[str] = "dingtalk"
-
-    def __init__(self, messages: WorkNotices | GroupRobot, at_once: int, *, tells_delivery: bool) -> None:
-        self.at_once = at_once  # what it sends at the same time
-        self.tells_delivery = tells_delivery  # whether `lookup` can say that a message has arrived
-        self._messages = messages
-
-    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Send all, at most `concurrency` at once; the outcome of each, in the same order."""
-        return await self._messages.send_many(messages)
-
-    async def lookup(self, message: Message) -> Receipt | None:
-        """What became of a work notice; DingTalk knows it by its own task number only, which this process must have.
-
-        Raises:
-            OutcomeUnknown: the number was lost with the answer, it is a robot's, or DingTalk did not answer.
-        """
-        return await self._messages.find(message)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._messages.close()
 
 
 def open_dingtalk(settings: DingTalkSettings) -> DingTalkChannel:

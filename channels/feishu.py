@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
-from channels.base import CANNOT_ASK, ChannelType, OutcomeUnknown
+from channels.base import ChannelType
 from channels.wire.connection import ConnectionSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from channels.base import Message, Outcome, Receipt
-    from channels.wire.feishu_messages import FeishuMessages
+from channels.wire.shell import ProviderChannel
 
 
 class FeishuSettings(ConnectionSettings):
@@ -25,32 +20,11 @@ class FeishuSettings(ConnectionSettings):
     base_url: str = Field(default="https://open.feishu.cn", pattern=r"^https?://")
 
 
-class FeishuChannel:
+class FeishuChannel(ProviderChannel):
     """Messages of one application's bot."""
 
     settings_type: ClassVar[type[BaseModel]] = FeishuSettings
     kind: ClassVar[str] = "feishu"
-
-    def __init__(self, messages: FeishuMessages, at_once: int) -> None:
-        self.at_once = at_once  # what it sends at the same time
-        self._messages = messages
-
-    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Send all, at most `concurrency` at once; the outcome of each, in the same order."""
-        return await self._messages.send_many(messages)
-
-    async def lookup(self, message: Message) -> Receipt | None:
-        """Feishu cannot be asked by our own reference; within an hour it leaves out what is sent twice.
-
-        Raises:
-            OutcomeUnknown: always.
-        """
-        del message
-        raise OutcomeUnknown(CANNOT_ASK, "Feishu knows a message by its own number only")
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._messages.close()
 
 
 def open_feishu(settings: FeishuSettings) -> FeishuChannel:

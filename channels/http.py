@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_v
 from channels.base import ChannelType
 from channels.wire.call_settings import Calls  # pydantic reads it
 from channels.wire.http_parts import Body, Charset, Computed
+from channels.wire.shell import ProviderChannel
 from channels.wire.sms import NumberFormat  # pydantic reads it
 from channels.wire.template import CALLBACKS, PARAMETER, WORDS, names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from channels.base import Answer, Call, Message, News, Outcome, Receipt
+    from channels.base import Answer, Call, News
     from channels.wire.described_calls import DescribedCalls
     from channels.wire.gateway import Gateway
 
@@ -213,32 +214,10 @@ def _unknown_in(place: str, text: str, known: set[str] | frozenset[str]) -> list
     ]
 
 
-class HttpChannel:
+class HttpChannel(ProviderChannel):
     """SMS through one gateway."""
 
     settings_type: ClassVar[type[BaseModel]] = HttpSettings
-    kind: ClassVar[str] = "sms"
-
-    def __init__(self, gateway: Gateway, at_once: int, *, tells_delivery: bool) -> None:
-        self.at_once = at_once  # what it sends at the same time
-        self.tells_delivery = tells_delivery  # whether `lookup` can say that a message has arrived
-        self._gateway = gateway
-
-    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Send all, at most `concurrency` at once and `rate` a second; the outcome of each, in the same order."""
-        return await self._gateway.send_many(messages)
-
-    async def lookup(self, message: Message) -> Receipt | None:
-        """Ask the gateway by the message's reference.
-
-        Raises:
-            OutcomeUnknown: no `lookup` is configured, or its answer says neither yes nor no.
-        """
-        return await self._gateway.find(message)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._gateway.close()
 
 
 class HeardHttpChannel(HttpChannel):
@@ -246,6 +225,7 @@ class HeardHttpChannel(HttpChannel):
 
     def __init__(self, gateway: Gateway, calls: DescribedCalls, at_once: int, *, tells_delivery: bool) -> None:
         super().__init__(gateway, at_once, tells_delivery=tells_delivery)
+        self._gateway = gateway
         self._calls = calls
 
     def listen_at(self, url: str) -> None:

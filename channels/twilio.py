@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from channels.base import ChannelType
+from channels.wire.shell import ProviderChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from channels.base import Answer, Call, Message, News, Outcome, Receipt
+    from channels.base import Answer, Call, News
     from channels.wire.twilio_calls import TwilioCalls
     from channels.wire.twilio_messages import TwilioAccount
 
@@ -63,29 +62,15 @@ class TwilioSettings(TwilioAccountSettings):
         return self
 
 
-class TwilioChannel:
+class TwilioChannel(ProviderChannel):
     """Texts or calls through one Twilio account."""
 
     settings_type: ClassVar[type[BaseModel]] = TwilioSettings
-    kind: ClassVar[str] = "sms"
-    tells_delivery: ClassVar[bool] = True
 
-    def __init__(self, account: TwilioAccount, calls: TwilioCalls, at_once: int) -> None:
-        self.at_once = at_once  # what it sends at the same time
+    def __init__(self, account: TwilioAccount, calls: TwilioCalls, at_once: int, *, tells_delivery: bool) -> None:
+        super().__init__(account, at_once, tells_delivery=tells_delivery)
         self._account = account
         self._calls = calls
-
-    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Send all, at most `concurrency` at once; the outcome of each, in the same order."""
-        return await self._account.send_many(messages)
-
-    async def lookup(self, message: Message) -> Receipt | None:
-        """Whether the account has sent this text to this number since the message was decided; of a call, nobody knows.
-
-        Raises:
-            OutcomeUnknown: Twilio did not answer, or cannot be asked.
-        """
-        return await self._account.find(message)
 
     def listen_at(self, url: str) -> None:
         """Give Twilio this address with every message, unless the settings give another."""
@@ -99,17 +84,15 @@ class TwilioChannel:
         """
         return self._calls.hear(call)
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._account.close()
-
 
 def open_twilio(settings: TwilioSettings) -> TwilioChannel:
     """A channel over this account; nothing is asked before the first message."""
     from channels.wire.twilio_calls import TwilioCalls  # noqa: PLC0415  # the client takes half a second to load
     from channels.wire.twilio_messages import TwilioMessages  # noqa: PLC0415  # the same
 
-    return TwilioChannel(TwilioMessages(settings), TwilioCalls(settings.signed_with), settings.concurrency)
+    return TwilioChannel(
+        TwilioMessages(settings), TwilioCalls(settings.signed_with), settings.concurrency, tells_delivery=True
+    )
 
 
 CHANNEL = ChannelType("twilio", TwilioSettings, open_twilio, "sms", frozenset({"asked", "delivery", "replies"}))

@@ -36,7 +36,7 @@ def open_twilio_voice(settings: TwilioVoiceSettings) -> TwilioVoiceChannel:
     from channels.wire.twilio_voice_calls import TwilioVoice, about_a_call  # noqa: PLC0415  # the same
 
     calls = TwilioCalls(settings.signed_with, about_a_call)
-    return TwilioVoiceChannel(TwilioVoice(settings), calls, settings.concurrency)
+    return TwilioVoiceChannel(TwilioVoice(settings), calls, settings.concurrency, tells_delivery=False)
 
 
 CHANNEL = ChannelType("twilio_voice", TwilioVoiceSettings, open_twilio_voice, "sms", frozenset({"delivery"}))

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
-from channels.base import CANNOT_ASK, ChannelType, OutcomeUnknown
+from channels.base import ChannelType
 from channels.wire.connection import ConnectionSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from channels.base import Message, Outcome, Receipt
-    from channels.wire.webhook_calls import WebhookCalls
+from channels.wire.shell import ProviderChannel
 
 _PREFIX = "whsec_"
 _SHORTEST, _LONGEST = 24, 64  # bytes of a key, as the specification wants
@@ -57,32 +52,11 @@ class WebhookSettings(ConnectionSettings):
         return value
 
 
-class WebhookChannel:
+class WebhookChannel(ProviderChannel):
     """Requests to one address."""
 
     settings_type: ClassVar[type[BaseModel]] = WebhookSettings
     kind: ClassVar[str] = "webhook"
-
-    def __init__(self, calls: WebhookCalls, at_once: int) -> None:
-        self.at_once = at_once  # what it sends at the same time
-        self._calls = calls
-
-    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Send all, at most `concurrency` at once; the outcome of each, in the same order."""
-        return await self._calls.send_many(messages)
-
-    async def lookup(self, message: Message) -> Receipt | None:
-        """A receiver cannot be asked; it knows what comes twice by its id.
-
-        Raises:
-            OutcomeUnknown: always.
-        """
-        del message
-        raise OutcomeUnknown(CANNOT_ASK, "a webhook has no question; the receiver sorts out what comes twice by its id")
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._calls.close()
 
 
 def open_webhook(settings: WebhookSettings) -> WebhookChannel:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
-from channels.base import CANNOT_ASK, ChannelType, OutcomeUnknown
+from channels.base import ChannelType
 from channels.wire.connection import ConnectionSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from channels.base import Message, Outcome, Receipt
-    from channels.wire.wecom_messages import WeComMessages
+from channels.wire.shell import ProviderChannel
 
 
 class WeComSettings(ConnectionSettings):
@@ -36,32 +31,11 @@ class WeComSettings(ConnectionSettings):
         return self
 
 
-class WeComChannel:
+class WeComChannel(ProviderChannel):
     """Messages of one application."""
 
     settings_type: ClassVar[type[BaseModel]] = WeComSettings
     kind: ClassVar[str] = "wecom"
-
-    def __init__(self, messages: WeComMessages, at_once: int) -> None:
-        self.at_once = at_once  # what it sends at the same time
-        self._messages = messages
-
-    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Send all, at most `concurrency` at once; the outcome of each, in the same order."""
-        return await self._messages.send_many(messages)
-
-    async def lookup(self, message: Message) -> Receipt | None:
-        """WeCom cannot be asked about one message.
-
-        Raises:
-            OutcomeUnknown: always.
-        """
-        del message
-        raise OutcomeUnknown(CANNOT_ASK, "WeCom has no question about one message")
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._messages.close()
 
 
 def open_wecom(settings: WeComSettings) -> WeComChannel:

@@ -13,6 +13,7 @@ import apprise
 
 from channels.base import OutcomeUnknown, PermanentFailure, Receipt
 from channels.wire.exchange import Sending
+from channels.wire.shell import CannotBeAsked
 from channels.wire.template import fill_url
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ _SOMEBODY = "somebody"  # to see whether the address of the service is one
 _LONGEST_ADDRESS = 500
 
 
-class AppriseServices:
+class AppriseServices(CannotBeAsked):
     """Sends over one kind of service."""
+
+    because = "Apprise has no question about a message"
 
     def __init__(self, settings: AppriseSettings) -> None:
         self._url = settings.url.get_secret_value()
@@ -42,6 +45,9 @@ class AppriseServices:
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send all; the outcome of each, in the same order."""
         return await self._sending.each(messages, self._send)
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
 
     async def _send(self, message: Message) -> Outcome:
         if not message.to.isprintable() or not 0 < len(message.to) <= _LONGEST_ADDRESS:

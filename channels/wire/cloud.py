@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from channels.wire.call import SHORTEST_TOKEN, require_token, with_query
+from channels.wire.shell import ProviderChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from channels.base import Answer, Call, Message, News, Outcome, Receipt
+    from channels.base import Answer, Call, News
     from channels.wire.cloud_calls import Hearing
     from channels.wire.cloud_sms import CloudSms
 
@@ -39,35 +38,19 @@ class CloudSettings(BaseModel):
         return "" if self.callback_token is not None else "callback_token"
 
 
-class CloudChannel:
+class CloudChannel(ProviderChannel):
     """SMS through one account of a cloud."""
 
-    settings_type: ClassVar[type[BaseModel]]
-    kind: ClassVar[str] = "sms"
-
     def __init__(self, provider: CloudSms, settings: CloudSettings, hearing: Hearing, *, tells_delivery: bool) -> None:
-        self.at_once = settings.concurrency  # what it sends at the same time
-        self.tells_delivery = tells_delivery  # whether `lookup` can say that a message has arrived
-        self._provider = provider
+        super().__init__(provider, settings.concurrency, tells_delivery=tells_delivery)
+        self._cloud = provider
         self._token = settings.callback_token
         self._hearing = hearing
-
-    async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Send all, at most `concurrency` at once and `rate` a second; the outcome of each, in the same order."""
-        return await self._provider.send_many(messages)
-
-    async def lookup(self, message: Message) -> Receipt | None:
-        """Ask the provider by our own reference.
-
-        Raises:
-            OutcomeUnknown: it did not answer, or what it says proves neither yes nor no.
-        """
-        return await self._provider.find(message)
 
     def listen_at(self, url: str) -> None:
         """Where the provider reaches us; one that is told with every message is told so, with the secret."""
         if self._token is not None:
-            self._provider.listens_at = with_query(url, token=self._token.get_secret_value())
+            self._cloud.listens_at = with_query(url, token=self._token.get_secret_value())
 
     def hear(self, call: Call) -> tuple[News, Answer]:
         """What became of messages, and what people wrote back.
@@ -77,7 +60,3 @@ class CloudChannel:
         """
         require_token(call, self._token)
         return self._hearing(call)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._provider.close()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from yarl import URL
 
-from channels.base import CANNOT_ASK, OutcomeUnknown, Receipt
 from channels.wire.exchange import HttpExchange, Sending
+from channels.wire.shell import CannotBeAsked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from channels.wire.exchange import Answer
 
 
-class CloudSms:
+class CloudSms(CannotBeAsked):
     """One account; a provider says how one message is sent and, where it can be asked, how one is found."""
 
     def __init__(self, settings: CloudSettings) -> None:
@@ -34,15 +34,6 @@ class CloudSms:
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send all; the outcome of each, in the same order."""
         return await self._sending.each(messages, self._send)
-
-    async def find(self, message: Message) -> Receipt | None:
-        """What the provider says about a message sent before; this one cannot be asked.
-
-        Raises:
-            OutcomeUnknown: always.
-        """
-        del message
-        raise OutcomeUnknown(CANNOT_ASK, "this provider cannot be asked for a message")
 
     async def close(self) -> None:
         """Close the connections."""

@@ -11,10 +11,11 @@ import hmac
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from channels.base import CANNOT_ASK, OutcomeUnknown, Receipt
+from channels.base import Receipt
 from channels.wire.coded import DONE, JSON, Codes, exchange_of, json_body
 from channels.wire.exchange import Sending
 from channels.wire.person import Allowance, shortened, user_id
+from channels.wire.shell import CannotBeAsked
 from channels.wire.verdict import Meanings
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ def signature(timestamp: str, secret: str) -> str:
     return base64.b64encode(digest).decode()
 
 
-class GroupRobot:
+class GroupRobot(CannotBeAsked):
     """Speaks as one robot."""
+
+    because = "a robot cannot be asked what it said"
 
     def __init__(
         self, settings: DingTalkSettings, robot: RobotSettings, now: Callable[[], datetime] = system_now
@@ -77,15 +80,6 @@ class GroupRobot:
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send all; the outcome of each, in the same order."""
         return await self._sending.each(messages, self._send)
-
-    async def find(self, message: Message) -> Receipt | None:
-        """A robot cannot be asked.
-
-        Raises:
-            OutcomeUnknown: always.
-        """
-        del message
-        raise OutcomeUnknown(CANNOT_ASK, "a robot cannot be asked what it said")
 
     async def close(self) -> None:
         """Close the connections."""

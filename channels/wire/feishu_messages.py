@@ -13,6 +13,7 @@ from channels.wire.coded import JSON, Codes, TokenCalls, exchange_of, json_body
 from channels.wire.exchange import Sending
 from channels.wire.identity import reference_of
 from channels.wire.person import shortened, user_id
+from channels.wire.shell import CannotBeAsked
 from channels.wire.tree import text_at
 from channels.wire.verdict import Meanings
 
@@ -78,8 +79,10 @@ CODES = Codes(
 _LONGEST_TEXT = 100_000  # bytes; Feishu takes 150 KB with all around it
 
 
-class FeishuMessages:
+class FeishuMessages(CannotBeAsked):
     """Sends as one application's bot."""
+
+    because = "Feishu knows a message by its own number only"
 
     def __init__(self, settings: FeishuSettings) -> None:
         self._settings = settings

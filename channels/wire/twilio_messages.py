@@ -18,10 +18,11 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from channels.base import CANNOT_ASK, OutcomeUnknown, PermanentFailure, Receipt, SendError
+from channels.base import OutcomeUnknown, PermanentFailure, Receipt, SendError
 from channels.wire.call import with_query
 from channels.wire.exchange import Answer, HttpExchange, Sending, basic_auth_header
 from channels.wire.identity import reference_of
+from channels.wire.shell import CannotBeAsked
 from channels.wire.sms import written_number
 from channels.wire.verdict import Meanings, refusal
 
@@ -214,8 +215,10 @@ class _Transport(AsyncHttpClient):  # type: ignore[misc]  # twilio ships no type
         return Response(answer.status, answer.text)
 
 
-class TwilioAccount:
+class TwilioAccount(CannotBeAsked):
     """One account; what it does with a message is told by `_send`."""
+
+    because = "Twilio's calls hold nothing to know them by"
 
     def __init__(self, settings: TwilioAccountSettings) -> None:
         self.listens_at = ""  # where Twilio reaches us, if it does
@@ -234,15 +237,6 @@ class TwilioAccount:
     async def send_many(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send all; the outcome of each, in the same order."""
         return await self._sending.each(messages, self._send)
-
-    async def find(self, message: Message) -> Receipt | None:
-        """What became of a message; a call cannot be told from another to the same number.
-
-        Raises:
-            OutcomeUnknown: always.
-        """
-        del message
-        raise OutcomeUnknown(CANNOT_ASK, "Twilio's calls hold nothing to know them by")
 
     async def close(self) -> None:
         """Close the connections."""

@@ -13,6 +13,7 @@ from channels.webhook import key_of
 from channels.wire.coded import JSON, exchange_of, json_body
 from channels.wire.exchange import Sending
 from channels.wire.identity import reference_of
+from channels.wire.shell import CannotBeAsked
 from channels.wire.status import failure_of_status
 
 if TYPE_CHECKING:
@@ -42,8 +43,10 @@ def signature(key: bytes, identity: str, timestamp: str, body: bytes) -> str:
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
-class WebhookCalls:
+class WebhookCalls(CannotBeAsked):
     """Calls one receiver."""
+
+    because = "a webhook has no question; the receiver sorts out what comes twice by its id"
 
     def __init__(self, settings: WebhookSettings, now: Callable[[], datetime] = system_now) -> None:
         self._settings = settings

@@ -11,6 +11,7 @@ from channels.base import PermanentFailure, Receipt
 from channels.wire.coded import JSON, Codes, TokenCalls, exchange_of, json_body
 from channels.wire.exchange import Sending
 from channels.wire.person import Allowance, shortened, user_id
+from channels.wire.shell import CannotBeAsked
 from channels.wire.tree import text_at
 from channels.wire.verdict import Meanings
 
@@ -64,8 +65,10 @@ _LONGEST_TITLE, _LONGEST_DESCRIPTION = 128, 512
 _A_MINUTE = 60.0
 
 
-class WeComMessages:
+class WeComMessages(CannotBeAsked):
     """Sends as one application."""
+
+    because = "WeCom has no question about one message"
 
     def __init__(self, settings: WeComSettings) -> None:
         self._settings = settings
