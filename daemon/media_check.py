@@ -7,8 +7,10 @@ over. What is certain to be stopped is a mistake; what a carrier may stop is a r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from channels.base import PermanentFailure
+from channels.wire.approved import ANY, lacks, too_long_for
 from channels.wire.sms import PART_UNITS, sms_parts
 from daemon.render import (
     DIGEST,
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from channels.base import Message
+    from channels.wire.approved import NamedTemplate, OrderedTemplate
     from daemon.render import Renderer
     from daemon.settings import Configuration
     from policies.model import Notice, Policy
 
+BESIDE_POLICIES = ("alert", "release_wanted", "drill")  # what duban says of itself, and to try the channels
 PUBLIC_CLOUDS = frozenset({"aliyun", "tencent", "huawei", "twilio"})  # their pages name words that they stop
 
 
@@ -91,7 +95,7 @@ def remarks(configuration: Configuration, renderer: Renderer) -> list[Text]:
                     if word not in known:
                         words.setdefault(said.channel, {}).setdefault(word, said.say)
             parts[said.channel] = max(parts.get(said.channel, (0, "")), (sms_parts(outcome.text), said.say))
-    return [*_about_words(words), *_about_parts(parts, configuration)]
+    return [*_about_words(words), *_about_parts(parts, configuration), *_about_templates(configuration, renderer)]
 
 
 def _about_words(words: Mapping[str, Mapping[str, str]]) -> Iterator[Text]:
@@ -114,6 +118,65 @@ def _about_parts(parts: Mapping[str, tuple[int, str]], configuration: Configurat
                 f"channels.{channel}：换成 words 的说法后，say: {say} 的短信最长分 {worst} 条（每条 {PART_UNITS} 字）",
                 f"channels.{channel}: with its words, the text of say: {say} takes up to {worst} parts of {PART_UNITS}",
             )
+
+
+_LACKING = {
+    "no_template": Text("没有模板", "none"),
+    "template_waiting": Text("待审核", "waiting"),
+    "template_refused": Text("未通过", "refused"),
+}
+
+
+def _about_templates(configuration: Configuration, renderer: Renderer) -> Iterator[Text]:
+    """Where a provider sends only texts it has approved: words without one, and values too long for a variable."""
+    for channel, settings in configuration.channel_settings.items():
+        templates: object = getattr(settings, "templates", None)
+        if not isinstance(templates, dict) or not templates:
+            continue
+        catalogue = cast("dict[str, NamedTemplate | OrderedTemplate]", templates)
+        over = [said for said in said_over_channels(configuration) if said.channel == channel]
+        says = dict.fromkeys([*(said.say for said in over), *BESIDE_POLICIES])
+        lacking = {say: why for say in says if (why := lacks(say, catalogue)) is not None}
+        if lacking:
+            yield Text(
+                f"channels.{channel}：这些 say 没有已批准的模板，发到时会失败、改走其他通道或上报："
+                + "、".join(f"{say}（{_LACKING[why].zh}）" for say, why in lacking.items()),
+                f"channels.{channel}: no approved template for these words after say:, whose messages would fail and "
+                "go another way or upward: " + ", ".join(f"{say} ({_LACKING[why].en})" for say, why in lacking.items()),
+            )
+        long = _too_long(over, lacking, catalogue, configuration, renderer)
+        if long:
+            listed = ", ".join(f"{say}: {', '.join(sorted(names))}" for say, names in long.items())
+            yield Text(
+                f"channels.{channel}：这些变量的值会超过模板的 longest：{listed}。请缩短名称，或申请更长的变量",
+                f"channels.{channel}: values of these variables exceed `longest` of their template: {listed}. "
+                "Shorten the titles, or apply for longer variables",
+            )
+
+
+def _too_long(
+    over: list[Said],
+    lacking: Mapping[str, str],
+    catalogue: Mapping[str, NamedTemplate | OrderedTemplate],
+    configuration: Configuration,
+    renderer: Renderer,
+) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    signature = configuration.settings.office.signature.strip().strip("【】")
+    for said in over:
+        if said.say in lacking:
+            continue
+        template = catalogue.get(said.say) or catalogue[ANY]
+        for outcome in _written(said, configuration, renderer):
+            if isinstance(outcome, RenderError):
+                continue
+            try:
+                names = too_long_for(outcome, template, signature)
+            except PermanentFailure:
+                names = []  # a value is missing: the channel says so when it is sent
+            if names:
+                found.setdefault(said.say, set()).update(names)
+    return found
 
 
 def _bare(message: Message, configuration: Configuration) -> str:

@@ -33,6 +33,8 @@ class _Template(BaseModel):
 
     id: str = Field(min_length=1)
     state: Literal["approved", "waiting", "refused"]
+    # characters a variable may have, as the provider's console says of this template
+    longest: int | None = Field(default=None, ge=1)
 
     def texts(self) -> Iterable[str]:
         """What its variables are filled with."""
@@ -103,12 +105,27 @@ def template_for(message: Message, templates: Mapping[str, Chosen]) -> Chosen:
         PermanentFailure: there is none (`no_template`), or the provider has not approved it (`template_waiting`,
             `template_refused`). Other messages may have one, so it is never the whole channel.
     """
-    found = templates.get(message.say) or templates.get(ANY)
+    lacking = lacks(message.say, templates)
+    if lacking is not None:
+        raise PermanentFailure(lacking, f"no approved template for say: {message.say or '-'}")
+    return templates.get(message.say) or templates[ANY]
+
+
+def lacks(say: str, templates: Mapping[str, Chosen]) -> str | None:
+    """Why no approved template stands for that word: `no_template`, `template_waiting`, `template_refused`."""
+    found = templates.get(say) or templates.get(ANY)
     if found is None:
-        raise PermanentFailure("no_template", f"no template for say: {message.say or '-'}")
-    if found.state != "approved":
-        raise PermanentFailure(f"template_{found.state}", f"the template for say: {message.say or '-'} is not approved")
-    return found
+        return "no_template"
+    return None if found.state == "approved" else f"template_{found.state}"
+
+
+def too_long_for(message: Message, template: NamedTemplate | OrderedTemplate, signature: str) -> list[str]:
+    """The variables (by name or number) whose value in this message is longer than the template allows."""
+    if template.longest is None:
+        return []
+    filled = template.filled(message, signature)
+    values = filled if isinstance(filled, dict) else {str(n): value for n, value in enumerate(filled, start=1)}
+    return [name for name, value in values.items() if len(value) > template.longest]
 
 
 def some_approved(templates: Mapping[str, Chosen]) -> Mapping[str, Chosen]:

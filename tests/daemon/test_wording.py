@@ -166,3 +166,29 @@ def test_check_warns_of_words_a_public_cloud_may_stop(tmp_path: Path, monkeypatc
     assert "words" in said
     office.change("duban.yaml", "    type: twilio\n", "    type: twilio\n    words: {超期: 到期未办}\n")
     assert "超期" not in checked(office)
+
+
+MAS = """    type: mas
+    base_url: http://127.0.0.1:1
+    ec_name: an office
+    ap_id: app
+    secret_key: {env: TOKEN}
+    sign: sign
+    templates:
+      assigned: {id: t1, state: approved, longest: 4, variables: ["{param.case}", "{param.left}"]}
+      remind: {id: t2, state: waiting, variables: ["{param.case}"]}
+"""
+
+
+def test_check_names_what_has_no_approved_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the night in which it would fail: words without a template, one that waits, a value too long."""
+    monkeypatch.setenv("TOKEN", "not-a-token-but-long-enough-1234")
+    office = an_office(tmp_path)
+    text = office.configuration.read_text("utf-8")
+    begin, end = text.index("    type: http\n"), text.index("administrators:")
+    office.write("duban.yaml", text[:begin] + MAS + text[end:])
+    said = checked(office)
+    assert "remind（待审核）" in said
+    assert "urge（没有模板）" in said
+    assert "alert（没有模板）" in said
+    assert "assigned: 1" in said
