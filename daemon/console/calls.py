@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,7 @@ log = telemetry.logger(__name__)
 
 LARGEST = 256 * 1024  # bytes of a call
 CALL_AGAIN_AFTER = "30"  # seconds, while our own database is away
+WHOLE_WITHIN = 20.0  # seconds for the body; whoever dawdles would keep one of our connections
 SAID_EVERY = 100  # refused calls of one kind between two lines of the log
 
 
@@ -42,11 +44,12 @@ class Ears(Protocol):
 class Calls:
     """Takes providers' calls, and counts them by what became of them."""
 
-    def __init__(self, ears: Ears, public_url: str, prefix: str = "") -> None:
+    def __init__(self, ears: Ears, public_url: str, prefix: str = "", whole_within: float = WHOLE_WITHIN) -> None:
+        self._whole_within = whole_within
         self._ears = ears
         self._public_url = public_url
         self._prefix = prefix
-        self.counts: Counter[str] = Counter()  # taken | refused | too_large | unavailable | broken
+        self.counts: Counter[str] = Counter()  # taken | refused | too_large | too_slow | unavailable | broken
 
     def routes(self) -> Sequence[BaseRoute]:
         """Where providers call."""
@@ -69,11 +72,14 @@ class Calls:
 
     async def _take(self, name: str, channel: Listening, request: Request) -> Response:
         try:
-            body = await _body(request)
+            async with asyncio.timeout(self._whole_within):
+                body = await _body(request)
             if body is None:
                 return self._ended("too_large", name, 413)
             news, answer = channel.hear(self._call(request, body))
             await self._ears.hear(name, news)
+        except TimeoutError:
+            return self._ended("too_slow", name, 408)
         except CallRefused as refusal:
             return self._ended("refused", name, refusal.status, refusal.code)
         except DaemonError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -130,6 +131,19 @@ async def test_a_body_without_a_length_is_not_read_beyond_the_limit() -> None:
 
     async with console(Office()) as (base, _):
         assert (await ask(f"{base}/in/sms?token=right", "POST", data=endless()))[0] == 413
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    """Who dawdles is told so, and his connection is free."""
+    calls = Calls(Ears(Office()), "https://duban.example.com", whole_within=0.05)
+    server = ConsoleServer(app([*calls.routes()]), "127.0.0.1:0")
+    assert await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST /in/sms HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+    writer.close()
+    await server.stop()
+    assert calls.counts["too_slow"] == 1
 
 
 async def test_the_health_page_tells_and_every_answer_is_guarded() -> None:
