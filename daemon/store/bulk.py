@@ -37,6 +37,19 @@ def among(connection: sa.Connection, column: sa.Column[Any], values: Collection[
     return column.in_(sa.select(listed.c.value))
 
 
+def among_named(column: sa.Column[Any], name: str, *, postgresql: bool) -> sa.ColumnElement[bool]:
+    """The same with a named parameter, for a statement that is built once; `as_parameter` makes its value."""
+    if postgresql:
+        return column == sa.any_(sa.bindparam(name, type_=ARRAY(column.type)))
+    listed = sa.func.json_each(sa.bindparam(name)).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
+
+
+def as_parameter(values: Collection[Any], *, postgresql: bool) -> object:
+    """These values as the one parameter of `among_named`."""
+    return list(values) if postgresql else _json(list(values))
+
+
 def locked_rows(
     connection: sa.Connection, table: sa.Table, columns: tuple[str, ...], key: str, keys: Collection[Any]
 ) -> list[Any]:

@@ -7,13 +7,14 @@ Only when one person fills much of what comes next are more rows looked at, a bo
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from daemon.sharing import BUCKETS, STEP
 from daemon.store import digests
-from daemon.store.bulk import among, fetch
+from daemon.store.bulk import among_named, as_parameter, fetch, is_postgresql
 from daemon.store.codec import micros
 from daemon.store.lanes import LANES
 from daemon.store.rows import COPY, DELIVERY_COLUMNS, delivery
@@ -123,26 +124,35 @@ def _claimed(connection: sa.Connection, epoch: int, ids: Sequence[int], share: S
     """Take these, if they still wait; for a provider, and it is on record for which before anything is sent."""
     if not ids:
         return []
+    postgresql = is_postgresql(connection)
+    parameters = {"ids": as_parameter(ids, postgresql=postgresql), "epoch": epoch}
+    if share is not None:
+        parameters["provider"] = share.provider
+    return fetch(connection, _claiming(postgresql=postgresql, shared=share is not None), parameters)
+
+
+@cache
+def _claiming(*, postgresql: bool, shared: bool) -> sa.Executable:
+    chosen = sa.select(_D.id).where(among_named(_D.id, "ids", postgresql=postgresql), WAITING)
+    chosen = chosen.order_by(_D.id).with_for_update(skip_locked=True)
     doubtful = sa.or_(_D.possible_duplicate, _D.state == "in_doubt")
     taken: dict[str, Any] = {}
-    if share is not None:
-        others = sa.and_(doubtful, _D.provider != "", _D.provider != share.provider)
-        taken = {"provider": share.provider, "doubted_elsewhere": sa.or_(_D.doubted_elsewhere, others)}
-    still = sa.select(_D.id).where(among(connection, _D.id, ids), WAITING)
-    still = still.order_by(_D.id).with_for_update(skip_locked=True)
-    claiming = (
+    if shared:
+        provider = sa.bindparam("provider", type_=sa.Text())
+        others = sa.and_(doubtful, _D.provider != "", _D.provider != provider)
+        taken = {"provider": provider, "doubted_elsewhere": sa.or_(_D.doubted_elsewhere, others)}
+    return (
         sa.update(deliveries)
-        .where(_D.id.in_(sa.select(still.cte("chosen").c.id)))
+        .where(_D.id.in_(sa.select(chosen.cte("chosen").c.id)))
         .values(
             state="sending",
-            claimed_by=epoch,
+            claimed_by=sa.bindparam("epoch", type_=sa.BigInteger()),
             attempts=_D.attempts + 1,
             possible_duplicate=doubtful,
             **taken,
         )
         .returning(*DELIVERY_COLUMNS, _D.priority, _D.lane)
     )
-    return fetch(connection, claiming)
 
 
 def waiting_for(
