@@ -139,13 +139,20 @@ class Aftermath:
         return [one for one in self.deliveries if one.state in {DeliveryState.ACCEPTED, DeliveryState.DELIVERED}]
 
     def _not_known_to_have_arrived(self) -> list[str]:
-        """Notices whose first receipt, taken by the daemon, says that they arrived: nothing undoes that."""
-        first: dict[str, str] = {}
+        """Texts whose receipts, taken by the daemon, say that they arrived, and the store does not.
+
+        Where all receipts say so the state says it too; where another contradicts it, the moment of arrival is kept.
+        """
+        told: dict[str, set[str]] = {}
         for one in self.receipts:
-            first.setdefault(one["reference"], one["state"])
+            told.setdefault(one["reference"], set()).add(one["state"])
         texts = {reference_of(one.notice.key): one for one in self.deliveries if one.notice.channel == ASKED}
-        arrived = [reference for reference, state in first.items() if state == ARRIVED]
-        return [reference for reference in arrived if texts[reference].state is not DeliveryState.DELIVERED]
+        arrived = [(texts[reference], states) for reference, states in told.items() if ARRIVED in states]
+        return [
+            f"{one.notice.key}, {one.state.value}, told {sorted(states)}"
+            for one, states in arrived
+            if one.delivered_at is None or (states == {ARRIVED} and one.state is not DeliveryState.DELIVERED)
+        ]
 
     def _untold(self) -> list[str]:
         """People of a case whom no channel has reached, though a notice was meant for them and nobody else was told."""
