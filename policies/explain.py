@@ -190,7 +190,7 @@ def ladder_sentences(
     receptions: Mapping[str, Reception] | None = None,
 ) -> tuple[Text, ...]:
     """Every instant of the ladder with whom it speaks to, past ones marked; `receptions` as in its history."""
-    signed = signed_for(ladder, obligation, case.milestones, receptions or {}, calendar, now)
+    signed = signed_for(ladder, obligation, case, receptions or {}, calendar, now)
     rungs = timeline(ladder, obligation, case.milestones, calendar, signed)
     return tuple(_rung_sentence(rung, ladder.lights, calendar, now) for rung in rungs)
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 
 from channels.registry import GROUP, channel_types
 from daemon.catalogue.meanings import ABOUT, meaning_of
+from daemon.sharing import SHARED, Sharing
 from policies.text import Text
 
 if TYPE_CHECKING:
@@ -71,7 +72,10 @@ class Abilities:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One channel type (通道类型) as the catalogue shows it. `origin` is the package it comes from."""
+    """One channel type (通道类型) as the catalogue shows it. `origin` is the package it comes from.
+
+    `kind` is empty where it is that of the channels behind it.
+    """
 
     name: str
     kind: str
@@ -84,7 +88,14 @@ class Sheet:
 def sheets() -> list[Sheet]:
     """Every channel type there is, in the order of its names."""
     outside = _origins()
-    return [sheet_of(each, outside.get(name, BUILT_IN)) for name, each in sorted(channel_types().items())]
+    found = [sheet_of(each, outside.get(name, BUILT_IN)) for name, each in channel_types().items()]
+    return sorted([*found, _shared()], key=lambda sheet: sheet.name)
+
+
+def _shared() -> Sheet:
+    """Several providers behind one channel: no channel of its own, but written like one."""
+    nothing = Abilities(asked=False, delivery=False, called=False, collected=False, replies=False)
+    return Sheet(SHARED, "", BUILT_IN, ABOUT[SHARED], nothing, tuple(settings_of(Sharing, SHARED)))
 
 
 def sheet_of(channel_type: ChannelType, origin: str = BUILT_IN) -> Sheet:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from channels.base import Listening, SendError
+from daemon.sharing import SHARED
 from policies.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from channels.base import Channel
     from daemon.settings import Configuration
 
@@ -19,7 +22,10 @@ CALLED_AT = "in"  # the part of the public address under which providers reach a
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """One channel of ours. `callback` is the address its provider is to call; empty: it does not, or there is none."""
+    """One channel of ours. `callback` is the address its provider is to call; empty: it does not, or there is none.
+
+    `weights` are the shares of the channels behind a shared one.
+    """
 
     name: str
     type: str
@@ -29,6 +35,7 @@ class Configured:
     links: bool
     replies: bool
     callback: str
+    weights: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -43,6 +50,7 @@ class Configured:
             "links": self.links,
             "replies": self.replies,
             "callback": self.callback or None,
+            "weights": dict(self.weights) or None,
         }
 
 
@@ -52,7 +60,27 @@ def configured(configuration: Configuration) -> list[Configured]:
 
 
 async def _all(configuration: Configuration) -> list[Configured]:
-    return [await _one(configuration, name) for name in configuration.channel_settings]
+    alone = [await _one(configuration, name) for name in configuration.channel_settings]
+    by_name = {one.name: one for one in alone}
+    return [*alone, *(_shared(configuration, name, by_name) for name in configuration.sharing)]
+
+
+def _shared(configuration: Configuration, name: str, behind: Mapping[str, Configured]) -> Configured:
+    """Several providers behind one channel: it is ready while one of them is."""
+    weights = configuration.sharing[name].providers
+    providers = [behind[provider] for provider in weights if provider in behind]
+    kind, medium = configuration.kinds[name], configuration.media[name]
+    return Configured(
+        name,
+        SHARED,
+        kind,
+        READY if any(one.state == READY for one in providers) else Text("都打不开", "none of them opens"),
+        all(one.tells_delivery for one in providers),
+        medium.takes_links(kind),
+        medium.replies,
+        "",
+        weights,
+    )
 
 
 async def _one(configuration: Configuration, name: str) -> Configured:

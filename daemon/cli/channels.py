@@ -86,7 +86,6 @@ def _show_types(found: list[Sheet]) -> None:
         ("告知送达", "delivery"),
         ("回执", "receipts"),
         ("可回复", "replies"),
-        ("必写", "must be written"),
         ("来源", "from"),
     )
     show_table(
@@ -100,9 +99,6 @@ def _show_types(found: list[Sheet]) -> None:
                 _mark(yes=one.can.delivery),
                 _receipts(one.can),
                 _mark(yes=one.can.replies),
-                " ".join(
-                    setting.name for setting in one.settings if setting.default is None and len(setting.path) == 1
-                ),
                 one.origin,
             )
             for one in found
@@ -120,6 +116,8 @@ def _show_types(found: list[Sheet]) -> None:
 
 def kind_word(kind: str) -> str:
     """Which address it needs, in words."""
+    if not kind:
+        return speak("随服务商", "as those behind")
     return say(KINDS.get(kind, Text(f"{kind} 账号", f"{kind} id")))
 
 
@@ -242,7 +240,7 @@ def _show_configured(ours: list[Configured]) -> None:
                 one.name,
                 one.type,
                 kind_word(one.kind),
-                say(one.state),
+                _state(one),
                 _mark(yes=one.tells_delivery),
                 _mark(yes=one.links),
                 _mark(yes=one.replies),
@@ -252,3 +250,9 @@ def _show_configured(ours: list[Configured]) -> None:
         ],
         whole=(0, 1),
     )
+
+
+def _state(one: Configured) -> str:
+    """Whether it opens; of a shared one, whose shares it has."""
+    shares = [f"{provider} {weight}" for provider, weight in one.weights.items()]
+    return say(one.state) + (f"\n{speak('、', ', ').join(shares)}" if shares else "")

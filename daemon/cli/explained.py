@@ -141,7 +141,7 @@ def _story(
     calendar = rules.calendar(policy, limit)
     people, first = asked.directory, case.first_handler
     receptions = stored.history.receptions
-    signed = signed_for(ladder, one, case.case.milestones, receptions, calendar, now)
+    signed = signed_for(ladder, one, case.case, receptions, calendar, now)
     plan = evaluate(policy, one, case.case, stored.history, people, first, calendar, now, rules.kinds)
     return Explained(
         stored,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from policies.conditions import HISTORY_WORDS, field_of, satisfied
-from policies.ladders.rungs import BREACHED
+from policies.ladders.rungs import BREACHED, signed_at
 from policies.model import Movement
 from policies.people.holding import handbacks
 
@@ -39,15 +39,10 @@ def unmet(step: Step, setting: Setting) -> tuple[Condition, bool] | None:
 def acknowledged(step: Step, setting: Setting) -> bool:
     """Whether what that step said was acknowledged: in the shared database, or by the one who got it.
 
-    The shared database says so by the step's milestone, or by a movement: the unit that has the case signed for it.
     An acknowledgement of an earlier round, before the day of the start, is none.
     """
-    if step.acknowledge is None:
-        return False
-    reception = setting.history.receptions.get(step.id)
-    said = None if reception is None else reception.acknowledged_at
-    milestone = setting.case.milestones.get(step.acknowledge.milestone)
-    return setting.since_start(milestone) or setting.since_start(said) or _signed_for(setting)
+    one, receptions = setting.obligation, setting.history.receptions
+    return signed_at(step, one, setting.case, receptions, setting.calendar, setting.now) is not None
 
 
 def _signed_for(setting: Setting) -> bool:

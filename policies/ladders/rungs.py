@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from policies.duration import Duration, Moment, Unit
-from policies.model import Ladder, Lights, ObligationState, Repeat, Step
+from policies.model import Ladder, Lights, Movement, ObligationState, Repeat, Step
 from policies.moving import moment_at, shift
 from policies.people.seats import HANDLER
 from policies.same import Same
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from policies.calendar import Calendar
-    from policies.model import History, Obligation, Reception
+    from policies.model import Case, History, Obligation, Reception
 
 START = "start"
 DUE = "due"
@@ -140,7 +140,7 @@ def timeline(
 def signed_for(
     ladder: Ladder,
     obligation: Obligation,
-    milestones: Mapping[str, datetime],
+    case: Case,
     receptions: Mapping[str, Reception],
     calendar: Calendar,
     now: datetime,
@@ -148,15 +148,34 @@ def signed_for(
     """When what each step said was first acknowledged (签收) in this round, for the steps that begin a clock by it."""
     if not begins_clocks(Same(ladder)):
         return NOTHING_SIGNED
-    signed: dict[str, datetime] = {}
-    for step in ladder.steps:
-        if step.acknowledge is not None and step.acknowledge.then is not None:
-            reception = receptions.get(step.id)
-            told = (milestones.get(step.acknowledge.milestone), reception.acknowledged_at if reception else None)
-            mine = [at for at in told if at is not None and in_this_round(at, obligation, calendar, now)]
-            if mine:
-                signed[step.id] = min(mine)
-    return signed
+    signed = {
+        step.id: signed_at(step, obligation, case, receptions, calendar, now)
+        for step in ladder.steps
+        if step.acknowledge is not None and step.acknowledge.then is not None
+    }
+    return {step: at for step, at in signed.items() if at is not None}
+
+
+def signed_at(
+    step: Step,
+    obligation: Obligation,
+    case: Case,
+    receptions: Mapping[str, Reception],
+    calendar: Calendar,
+    now: datetime,
+) -> datetime | None:
+    """When what that step said was first acknowledged (签收) in this round: in the shared database, or by its reader.
+
+    The shared database says so by the step's milestone, or by a movement: the unit whose clock it is signed for the
+    case. None: not yet, or the step does not ask.
+    """
+    if step.acknowledge is None:
+        return None
+    reception, unit = receptions.get(step.id), obligation.holder_unit or case.unit
+    moves = (move.at for move in case.transfers if move.kind is Movement.SIGN and move.to_unit in {None, unit})
+    by_hand = reception.acknowledged_at if reception is not None else None
+    told = (case.milestones.get(step.acknowledge.milestone), by_hand, *moves)
+    return min((at for at in told if at is not None and in_this_round(at, obligation, calendar, now)), default=None)
 
 
 def in_this_round(at: datetime, obligation: Obligation, calendar: Calendar, now: datetime) -> bool:

@@ -72,8 +72,8 @@ class Setting:
 
     def signed(self) -> Mapping[str, datetime]:
         """When what its steps said was acknowledged, for those that begin a clock by it."""
-        milestones, receptions = self.case.milestones, self.history.receptions
-        return signed_for(self.ladder, self.obligation, milestones, receptions, self.calendar, self.now)
+        receptions = self.history.receptions
+        return signed_for(self.ladder, self.obligation, self.case, receptions, self.calendar, self.now)
 
 
 def setting_of(

@@ -36,7 +36,7 @@ def told(*arguments: str) -> dict[str, Any]:
 def test_every_type_is_listed_with_what_must_be_written() -> None:
     """All channel types there are stand in the list, each with its settings; what is required has no default."""
     types = {one["type"]: one for one in told()["types"]}
-    assert set(types) == set(channel_types())
+    assert set(types) == {*channel_types(), "shared"}
     assert {one["key"] for one in types["wecom"]["settings"] if one["required"]} == {"corp_id", "agent_id", "secret"}
 
 
@@ -77,6 +77,18 @@ def test_the_configured_channels_show_their_state_and_no_secret(tmp_path: Path) 
         "email": True,
         "sms": True,
     }
+
+
+def test_providers_behind_one_channel_show_their_weights(tmp_path: Path) -> None:
+    """A shared channel names who stands behind it and with which share."""
+    office = build_office(tmp_path / "office", cases=0, arrived=ARRIVED)
+    office.change(
+        "duban.yaml", "administrators:", "  mobile: {type: shared, providers: {sms: 3, spare: 1}}\nadministrators:"
+    )
+    office.change("duban.yaml", "  sms:\n", f"  spare: {{type: spool, directory: {tmp_path / 'spool'}}}\n  sms:\n")
+    (shared,) = (one for one in told("-c", str(office.configuration))["channels"] if one["type"] == "shared")
+    assert (shared["name"], shared["weights"], shared["ready"]) == ("mobile", {"sms": 3, "spare": 1}, True)
+    assert "spare 1" in said("-c", str(office.configuration))
 
 
 def test_a_channel_that_cannot_be_opened_says_why(tmp_path: Path) -> None:

@@ -114,6 +114,14 @@ def test_the_milestone_of_the_shared_database_starts_it_as_well() -> None:
     assert told("2026-09-16 11:05", SIGNED, the_case=signed).next_check_at == at("2026-09-18 10:30")
 
 
+def test_a_movement_that_says_it_was_signed_for_starts_it_as_well() -> None:
+    """The record of movements (签收) of the unit that has the case; another unit's starts nothing."""
+    for unit, expected in (("B", at("2026-09-18 10:45")), ("C", at("2026-09-16 16:00"))):
+        moved = case(transfers=(Transfer(1, at("2026-09-16 10:45"), unit, kind=Movement.SIGN),))
+        begun = History({"start": at("2026-09-16 10:00")})
+        assert told("2026-09-16 11:05", None, begun, the_case=moved).next_check_at == expected
+
+
 def test_an_acknowledgement_written_down_late_begins_its_clock_too() -> None:
     """Signed on paper on Wednesday, typed in on Monday, after other looks: told at once, though it lies behind them."""
     plan = told("2026-09-21 09:00", SIGNED, History({"start": at("2026-09-20 09:00")}))
