@@ -280,8 +280,9 @@ class Engine:
             return notice.key.startswith(DRILL)
         rule = self.rules.limit(notice.policy, notice.limit, one.policy_version)
         step = None if rule is None else step_of(notice.step, rule[2])
-        derived = notice.step.endswith((f".{UNACKNOWLEDGED}", f".{UNACTED}"))
-        asked = step is not None and step.acknowledge is not None and not derived
+        if notice.step.endswith(f".{UNACTED}"):  # it was signed for, and that was the trouble
+            return False
+        asked = step is not None and step.acknowledge is not None and not notice.step.endswith(f".{UNACKNOWLEDGED}")
         return asked or notice.role in PERSONAL or notice.role == RESTRICTED
 
     def quoting(self, said: Sequence[tuple[str, Sequence[Notice]]]) -> list[bool]:

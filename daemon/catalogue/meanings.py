@@ -21,6 +21,7 @@ _OF_ALL = {
     "templates": Text("已报备的模板，按 say: 的词", "the registered templates, by the word after say:"),
     "templates.id": Text("服务商给的模板编号", "the provider's number of the template"),
     "templates.state": Text("审批情况：只有 approved 才会用", "whether it is approved; only those are used"),
+    "templates.longest": Text("变量最多几个字", "how long a variable may be"),
     "templates.variables": Text("模板变量依次取哪些值", "which values its variables take"),
     "sign_name": Text("已报备的短信签名", "the registered signature"),
     "signature": Text("签名文字", "the words of the signature"),

@@ -2,25 +2,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
 from rich.cells import cell_len
 
+from channels.wire.sms import sms_units
 from daemon.cli.preview import STANDINGS, preview
 from daemon.clock import SystemClock
+from daemon.offers import Offer
+from daemon.render import SAMPLE_OFFICIAL, sample_notice
 from daemon.render import STANDINGS as KNOWN
 from daemon.settings import load
 from daemon.store import Store
-from daemon.wiring import open_node
+from daemon.wiring import open_node, renderer_of
 from support.office import Office, build_office
 
-if TYPE_CHECKING:
-    from pathlib import Path
+SHIPPED = Path(__file__).resolve().parents[2] / "config"
 
 
 @pytest.fixture
@@ -136,3 +140,18 @@ def test_a_channel_nobody_has_is_refused(office: Office) -> None:
     assert result.exit_code == 1
     assert "fax" in result.stderr
     assert "email" in result.stderr
+
+
+@pytest.mark.parametrize("standing", STANDINGS)
+@pytest.mark.parametrize("code", ["", "7342"])
+@pytest.mark.parametrize(
+    "said", ["assigned", "unacknowledged", "unacted", "remind", "today", "urge", "bulletin", "no_action", "shirking"]
+)
+def test_every_text_is_one_part_however_the_limit_stands(said: str, code: str, standing: str) -> None:
+    """The shipped words with a usual case number and title, with or without a code to reply: 70 units at most."""
+    configuration = load(SHIPPED / "duban.yaml")
+    made_up = sample_notice(configuration.policies.policies["xinfang"], "standard", said, standing)
+    facts = {**made_up.facts, "limit_title": "书面告知"}
+    offer = Offer("", code, reply=bool(code))
+    text = renderer_of(configuration).render(replace(made_up, facts=facts), SAMPLE_OFFICIAL, "sms", offer=offer).text
+    assert sms_units(text) <= 70, text

@@ -122,7 +122,7 @@ PLATFORM_FIRST: dict[str, Scalar] = {
         (DUE + timedelta(hours=9), {"overdue_days": 1}, "10月8日到期，已超期1个工作日"),
         (DUE - timedelta(days=1), {"days_left": 0}, "余1天，期间无工作日"),
         (DUE - timedelta(hours=20), {"due_at": "2026-10-08T17:30:00+08:00"}, "今日（10月8日17:30）到期"),
-        (DUE, PLATFORM_FIRST, "平台期限10月2日10:00已过，法定期限10月8日"),
+        (DUE, PLATFORM_FIRST, "已过平台期限，法定期限10月8日"),
         (DUE + timedelta(days=1), PLATFORM_FIRST | {"overdue_days": 1}, "法定期限10月8日，已超期1个工作日"),
     ],
 )
