@@ -10,7 +10,6 @@ from daemon.console.app import app
 from daemon.console.calls import Calls
 from daemon.console.health import health_route
 from daemon.console.server import ConsoleServer
-from daemon.links import Links
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +23,6 @@ def open_console(node: Node, settings: ConsoleSettings, health: Callable[[], Hea
     """The server with all its pages, not yet started."""
     prefix = urlsplit(settings.public_url).path
     calls = Calls(node, settings.public_url, prefix)
-    pages = AcknowledgePage(node, Links(settings))
+    pages = AcknowledgePage(node)
     routes = [health_route(health, calls.counts), *calls.routes(), *pages.routes()]
     return ConsoleServer(app(routes, prefix), settings.listen)

@@ -124,9 +124,8 @@ class _Item:
 class AcknowledgePage:
     """Shows what is to be acknowledged, and takes it down."""
 
-    def __init__(self, desk: Desk, links: Links) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._links = links
         self._page = Environment(
             loader=FileSystemLoader(_FOLDER),
             autoescape=True,
@@ -142,7 +141,7 @@ class AcknowledgePage:
     async def answer(self, request: Request) -> Response:
         """The page of one token: shown for GET, taken down for POST."""
         try:
-            number = self._links.read(request.path_params["token"], self._desk.now())
+            number = self._links().read(request.path_params["token"], self._desk.now())
             message = await self._desk.message_of(number)
             if not message:
                 raise LinkUnknown  # noqa: TRY301 - said like any other link that is not ours
@@ -159,6 +158,13 @@ class AcknowledgePage:
             title = Text("暂时无法签收", "Not possible at the moment")
             told = Text("系统数据库暂时无法访问，请过几分钟再试。", "Our database does not answer; try again later.")
             return self._written(title, 503, "bad", [told])
+
+    def _links(self) -> Links:
+        """By the secrets in force now, with which messages are written too: a reload may have changed them."""
+        settings = self._desk.configuration.settings.console
+        if settings is None:
+            raise LinkUnknown
+        return Links(settings)
 
     def _refused(self, title: Text, status: int) -> Response:
         """The same words whatever was wrong: whether such a delivery exists is not told."""

@@ -11,7 +11,7 @@ from daemon.store import ledger
 from daemon.store.bulk import among, fetch, update_rows
 from daemon.store.codec import instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, delivery
-from daemon.store.tables import WENT_OUT, deliveries, obligations
+from daemon.store.tables import SENT_AS, WENT_OUT, deliveries, obligations
 from daemon.store.values import Acknowledged, Delivery, Event
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def message_of(connection: sa.Connection, identity: int) -> list[Sent]:
 
 def message_called(connection: sa.Connection, sent_as: str) -> list[Sent]:
     """Everything that left in the message of that name, by number."""
-    return _sent(connection, deliveries.c.sent_as == sent_as) if sent_as else []
+    return _sent(connection, sa.and_(SENT_AS, deliveries.c.sent_as == sent_as)) if sent_as else []
 
 
 def sent_to(connection: sa.Connection, official: str, since: datetime, limit: int) -> list[Sent]:

@@ -222,3 +222,18 @@ async def test_an_english_office_has_an_english_page(tmp_path: Path, sqlite_stor
         assert 'lang="en"' in page
         assert "Please acknowledge" in page
         assert "Acknowledged" in (await telephone.press(path, "item0"))[1]
+
+
+async def test_a_new_secret_after_a_reload_is_good_and_the_old_one_stays_so(
+    tmp_path: Path, sqlite_store_url: str
+) -> None:
+    """Messages and page sign and read by the configuration in force; links out there are opened by `old_secret`."""
+    async with web_office(tmp_path, sqlite_store_url) as (world, telephone):
+        path = link_in(mail_to(HANDLER, await world.work()).text)
+        secrets = "secret: another secret of the tests\n  old_secret: an invented secret of the tests"
+        world.office.change("duban.yaml", "secret: an invented secret of the tests", secrets)
+        await world.reload()
+        (reminder,) = [one for one in await world.live_until("2026-09-28 10:00") if one.to == HANDLER]
+        for each in (path, link_in(reminder.text)):
+            assert (await telephone.get(each))[0] == 200
+        assert "链接无效" in (await telephone.get(path[:-1]))[1]

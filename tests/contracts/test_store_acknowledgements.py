@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 
 from daemon.store.values import Acknowledged, DeliveryResult, DeliveryState
 from policies.model import ObligationState
@@ -30,7 +31,7 @@ def sent(store: Store, *notices: Notice, state: DeliveryState = DeliveryState.AC
     store.save_cases([case_change()], NOW)
     (held,) = store.claim_due(epoch, NOW, 1)
     store.save_decisions(epoch, [decision(held, *notices)], "v1", NOW)
-    claimed = store.claim_deliveries(epoch, NOW, 50)
+    claimed = store.claim_deliveries(epoch, NOW, 5000)
     store.record(epoch, [DeliveryResult(one, state, NOW, reference="R1") for one in claimed], NOW)
     ids = {key: one.id for key, one in by_key(store.deliveries()).items()}
     return lambda *keys: [ids[key] for key in keys]
@@ -149,3 +150,29 @@ def test_what_went_out_to_somebody_is_found_with_whether_its_case_runs(store: St
     assert store.sent_to(HOLDER, NOW + DAY) == []
     close(store)
     assert {one.running for one in store.sent_to(HOLDER, NOW - DAY)} == {False}
+
+
+def test_finding_what_a_reply_is_about_reads_an_index(store: Store) -> None:
+    """With a few thousand messages of others in the outbox neither question reads them."""
+    crowd = [notice(f"n{number:04}", person=f"official-{number % 300}") for number in range(3000)]
+    sent(store, *crowd)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, sql: str, values: Any, *_more: object) -> None:
+        asked.append((sql, values))
+
+    with store._database.writing() as connection:
+        connection.exec_driver_sql("ANALYZE")
+        explain = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    (one,) = store.deliveries(limit=1)
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    assert len(store.sent_to(one.notice.person, NOW - DAY)) == 10
+    assert len(store.message_called(one.sent_as)) == 1
+    sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    wanted = [(sql, values) for sql, values in asked if "deliveries" in sql]
+    with store._database.reading() as connection:
+        plans = [
+            "\n".join(" ".join(map(str, row)) for row in connection.exec_driver_sql(f"{explain} {sql}", values).all())
+            for sql, values in wanted
+        ]
+    assert ["ix_deliveries_went_out" in plans[0], "ix_deliveries_sent_as" in plans[1]] == [True, True], plans
