@@ -67,9 +67,10 @@ class ErrorCodes(_Strict):
     permanent: list[str] = []
     whole_channel: list[str] = []
     unknown: list[str] = []
+    opted_out: list[str] = Field(default_factory=list[str], description="对方已退订 / the reader has opted out")
     unlisted: Literal["temporary", "permanent", "unknown"] = "temporary"
 
-    @field_validator("temporary", "permanent", "whole_channel", "unknown", mode="before")
+    @field_validator("temporary", "permanent", "whole_channel", "unknown", "opted_out", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:
         if not isinstance(value, list):

@@ -61,6 +61,9 @@ class Receipts(_Strict):
     delivered: list[str] = Field(default_factory=list[str], description="哪些状态算送达 / which mean delivered")
     read: list[str] = Field(default_factory=list[str], description="哪些状态算已读 / which mean read")
     failed: list[str] = Field(default_factory=list[str], description="哪些状态算没送到 / which mean not delivered")
+    opted_out: list[str] = Field(
+        default_factory=list[str], description="哪些失败原因算退订 / which reasons mean that the reader has opted out"
+    )
     waiting: list[str] = Field(default_factory=list[str], description="哪些状态还说明不了什么 / which say nothing yet")
     unlisted: Literal["waiting", "failed"] = Field(
         default="waiting", description="没列出的状态算哪一种 / what any other status is"
@@ -68,7 +71,7 @@ class Receipts(_Strict):
     code: Place | None = Field(default=None, description="失败原因在哪里 / where the reason of a failure stands")
     at: Place | None = Field(default=None, description="时间在哪里 / where its time stands")
 
-    @field_validator("delivered", "read", "failed", "waiting", mode="before")
+    @field_validator("delivered", "read", "failed", "opted_out", "waiting", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:
         if not isinstance(value, list):

@@ -12,11 +12,12 @@ from channels.base import Answer, CallRefused, PermanentFailure
 from channels.wire.call import Unreadable, arrived, failed, instant, learnt_of, news_of, said_by
 from channels.wire.gateway import MISSING, as_word, at_path, compute, content_type, encode_body
 from channels.wire.template import fill
+from channels.wire.verdict import OPTED_OUT
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from channels.base import Call, Learnt, News, Said
+    from channels.base import Call, Learnt, News, Receipt, Said
     from channels.wire.call_settings import Calls, Place, Receipts, Replies
     from channels.wire.http_parts import Charset
 
@@ -81,11 +82,11 @@ def _learnt(receipts: Receipts, record: Contents, status: str, zone: ZoneInfo) -
     theirs = record.word(receipts.theirs)
     has_arrived = status in receipts.delivered or status in receipts.read
     has_failed = status in receipts.failed or (receipts.unlisted == "failed" and status not in receipts.waiting)
-    outcome = (
-        arrived(status, theirs=theirs, read=status in receipts.read)
-        if has_arrived
-        else failed(record.word(receipts.code) or status)
-    )
+    reason = record.word(receipts.code) or status
+    if has_arrived:
+        outcome: Receipt | PermanentFailure = arrived(status, theirs=theirs, read=status in receipts.read)
+    else:
+        outcome = PermanentFailure(OPTED_OUT) if reason in receipts.opted_out else failed(reason)
     told = learnt_of(
         outcome, ours=record.word(receipts.ours), theirs=theirs, at=instant(record.word(receipts.at), zone)
     )

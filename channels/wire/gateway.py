@@ -31,6 +31,7 @@ from channels.wire.identity import reference_of
 from channels.wire.sms import sms_parts, written_number
 from channels.wire.status import failure_of_status
 from channels.wire.template import fill, fill_tree, fill_url
+from channels.wire.verdict import OPTED_OUT, Meanings, safe_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -169,28 +170,21 @@ def refusal(settings: HttpSettings, answer: Answer) -> SendError:
 
 def _by_code(settings: HttpSettings, code: str, answer: Answer) -> SendError | None:
     errors = settings.errors
-    named = code if re.fullmatch(r"[A-Za-z0-9_.:-]+", code) and not _looks_like_a_number(code) else "provider_code"
-    if code in errors.whole_channel:
-        return PermanentFailure(named, whole_channel=True)
-    if code in errors.permanent:
-        return PermanentFailure(named)
-    if code in errors.temporary:
-        return TemporaryFailure(named, retry_after=answer.retry_after)
-    if code in errors.unknown:
-        return OutcomeUnknown(named)
-    if answer.status >= _REFUSED:
-        return None  # the status says more than a code nobody listed
+    listed = Meanings(
+        words=dict.fromkeys(errors.opted_out, OPTED_OUT),
+        whole_channel=frozenset(errors.whole_channel),
+        permanent=frozenset((*errors.permanent, *errors.opted_out)),
+        temporary=dict.fromkeys(errors.temporary),
+        unknown=frozenset(errors.unknown),
+    ).of(code, answer)
+    if listed is not None or answer.status >= _REFUSED:
+        return listed  # of an answer that refuses, the status says more than a code nobody listed
     kinds: dict[str, type[SendError]] = {
         "temporary": TemporaryFailure,
         "permanent": PermanentFailure,
         "unknown": OutcomeUnknown,
     }
-    return kinds[errors.unlisted](named, "a code that is not listed under errors")
-
-
-def _looks_like_a_number(code: str) -> bool:
-    """A code so long that it may be somebody's mobile number."""
-    return sum(map(str.isdigit, code)) >= 8  # noqa: PLR2004  # no provider has codes of eight digits
+    return kinds[errors.unlisted](safe_code(code), "a code that is not listed under errors")
 
 
 def compute(computed: Computed, values: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ from channels.wire.exchange import Answer, HttpExchange, Sending, basic_auth_hea
 from channels.wire.identity import reference_of
 from channels.wire.shell import CannotBeAsked
 from channels.wire.sms import written_number
-from channels.wire.verdict import Meanings, refusal
+from channels.wire.verdict import OPTED_OUT, Meanings, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ _MINUTE, _HOUR = 60.0, 3600.0
 # judged by its HTTP status: a 400 is about this one message
 MEANINGS = Meanings(
     name="twilio",
-    words={"21610": "opted_out"},
+    words={"21610": OPTED_OUT},
     whole_channel=frozenset(
         {
             "20003",  # wrong credentials

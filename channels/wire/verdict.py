@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from channels.wire.exchange import Answer
 
+OPTED_OUT = "opted_out"  # our word, whatever the provider's code: the reader wants no more of this
 _REFUSED = 400
 _LONGEST_CODE = 64
 _MOBILE_DIGITS = 8  # no provider has codes of so many digits

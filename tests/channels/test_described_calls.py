@@ -97,6 +97,15 @@ def test_kannel_s_delivery_reports(status: str, wanted: object) -> None:
     assert learnt.outcome == wanted or getattr(learnt.outcome, "code", "") == wanted
 
 
+def test_a_reader_who_has_opted_out() -> None:
+    """Where the gateway has a reason for it, the failure has our word for it."""
+    description = KANNEL.replace("code: {query: error}", "code: {query: error}\n  opted_out: [TD]")
+    news, _ = listening(description).hear(get(f"{AT_KANNEL}&ours={OURS}&type=2&error=TD"))
+    (learnt,) = news.learnt
+    assert isinstance(learnt.outcome, PermanentFailure)
+    assert learnt.outcome.code == "opted_out"
+
+
 def test_kannel_s_inbound_texts() -> None:
     """What Kannel gets is a reply, by its own id."""
     news, _ = listening(KANNEL).hear(get(f"{AT_KANNEL}&from=%2B8613800000001&text=%E6%94%B6%E5%88%B0+1&id=i7"))

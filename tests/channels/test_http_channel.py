@@ -159,6 +159,7 @@ async def test_an_untrusted_certificate_stops_the_channel(tmp_path: Path) -> Non
 ANSWERS = [
     # status, body, class, code, whole_channel or retry_after
     (200, '{"code": "E1"}', PermanentFailure, "E1", False),
+    (200, '{"code": "E5"}', PermanentFailure, "opted_out", False),
     (200, '{"code": "E2"}', TemporaryFailure, "E2", None),
     (200, '{"code": "E3"}', PermanentFailure, "E3", True),
     (200, '{"code": "E4"}', OutcomeUnknown, "E4", None),
@@ -185,7 +186,13 @@ ANSWERS = [
 @pytest.mark.parametrize(("status", "body", "kind", "code", "more"), ANSWERS)
 def test_what_an_answer_means(status: int, body: str, kind: type, code: str, more: object) -> None:
     """The provider's listed code decides, then the status; what is not understood is unknown, never "not sent"."""
-    errors = {"permanent": ["E1", 7], "temporary": ["E2"], "whole_channel": ["E3"], "unknown": ["E4"]}
+    errors = {
+        "permanent": ["E1", 7],
+        "temporary": ["E2"],
+        "whole_channel": ["E3"],
+        "unknown": ["E4"],
+        "opted_out": ["E5"],
+    }
     settings = HttpSettings.model_validate(GOOD | {"code": {"json": "code"}, "errors": errors})
     found = refusal(settings, Answer(status, body, 9.0 if status in {429, 500, 503} else None))
     assert (type(found), found.code) == (kind, code)
