@@ -28,7 +28,7 @@ from policies.ladders.via import channels_of
 from policies.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from channels.base import Message
     from channels.wire.approved import NamedTemplate, OrderedTemplate
@@ -56,9 +56,7 @@ def said_over_channels(configuration: Configuration) -> Iterator[Said]:
     for policy in configuration.policies.policies.values():
         for name in dict.fromkeys(limit.ladder for limit in policy.limits):
             for step in policy.ladders[name].steps:
-                for channel in channels_of(step.via, policy, configuration.kinds).names:
-                    if channel not in configuration.kinds:
-                        continue
+                for channel in _carrying(channels_of(step.via, policy, configuration.kinds).names, configuration):
                     says = [*says_of(step), *says_beside(policy)]
                     if policy.digest is not None or configuration.media[channel].budget is not None:
                         says.append(DIGEST)
@@ -66,6 +64,13 @@ def said_over_channels(configuration: Configuration) -> Iterator[Said]:
                         if (name, say, channel) not in seen:
                             seen.add((name, say, channel))
                             yield Said(policy, name, say, channel)
+
+
+def _carrying(names: Iterable[str], configuration: Configuration) -> Iterator[str]:
+    """Those channels that are set up; of one that several share, its providers, whose words and links count."""
+    for name in names:
+        if name in configuration.kinds:
+            yield from getattr(configuration.channel_settings[name], "providers", None) or (name,)
 
 
 def mistakes(configuration: Configuration, renderer: Renderer) -> list[Text]:

@@ -12,7 +12,12 @@ channels:
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from policies.complaints import Mistake
+from policies.text import Text
 
 
 class _Part(BaseModel):
@@ -39,12 +44,27 @@ class Budget(_Part):
         return self.same_text is not None or self.different_texts is not None
 
 
+def _words(words: dict[str, str]) -> dict[str, str]:
+    """No empty word; no 【】 in what is said instead, which carriers take for a second signature."""
+    for word, instead in words.items():
+        if not word.strip():
+            raise Mistake(Text("要替换的字词不能是空的", "an empty word cannot be replaced"))
+        if set(instead) & set("【】"):
+            raise Mistake(
+                Text(
+                    f"“{word}”换成的说法里不能有【】，运营商会当成第二个签名",
+                    f"what is said instead of {word!r} must hold no 【】: carriers take it for a second signature",
+                )
+            )
+    return words
+
+
 class Medium(_Part):
     """What a channel lets through, and at what price. `links` None: as its kind of address usually does."""
 
     links: bool | None = None
     replies: bool = False
-    words: dict[str, str] = {}
+    words: Annotated[dict[str, str], AfterValidator(_words)] = {}
     price: float | None = Field(default=None, ge=0)
     budget: Budget | None = None
 
