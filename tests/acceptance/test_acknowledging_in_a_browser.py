@@ -51,7 +51,7 @@ async def opened(browser: Browser, size: tuple[int, int], address: str) -> Page:
 async def keep(page: Page, name: str) -> bytes:
     """A picture of what is on the screen."""
     folder = Path(SHOTS) if SHOTS else None
-    return await page.screenshot(path=folder / f"{name}.png" if folder else None, full_page=True)
+    return await page.locator(".page").screenshot(path=folder / f"{name}.png" if folder else None)
 
 
 async def widest(page: Page) -> float:
