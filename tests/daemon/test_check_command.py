@@ -143,3 +143,26 @@ def test_a_channel_that_could_hear_and_cannot_is_remarked_on(tmp_path: Path, tok
     if remarked:
         assert "没有 callback_token" in said[0]["zh"]
         assert "without callback_token" in said[0]["en"]
+
+
+def test_a_gateway_that_is_told_of_an_address_there_is_not_is_remarked_on(tmp_path: Path) -> None:
+    """`{callback}` in a request without a console: receipts would have nowhere to go."""
+    bad_config.assemble(bad_config.CORPUS / "good", tmp_path / "office")
+    main_file = tmp_path / "office" / "duban.yaml"
+    gateway = """  gateway:
+    type: http
+    url: http://127.0.0.1:13013/cgi-bin/sendsms
+    query: {dlr-url: "{callback}?token={callback_token}"}
+    secrets: {callback_token: not-a-real-callback-token}
+    success: {status: [202]}
+    calls:
+      proof: {query: token, equals: "{callback_token}"}
+      receipts: {ours: {query: ours}, status: {query: type}, delivered: [1]}
+"""
+    text = main_file.read_text("utf-8").replace("channels:\n", f"channels:\n{gateway}")
+    main_file.write_text(text, "utf-8")
+    (said,) = [
+        one for one in json.loads(check(main_file, "--json").stdout)["remarks"] if "channels.gateway" in one["en"]
+    ]
+    assert "{callback}" in said["zh"]
+    assert "console" in said["en"]
