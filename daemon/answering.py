@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from itertools import product
 from typing import TYPE_CHECKING
 
 from daemon.acknowledging import Ruling, in_order, judge
@@ -45,9 +46,11 @@ _DONE = (Acknowledged.TAKEN, Acknowledged.LATE)
 class Answers:
     """Takes replies over, for one worker. Blocking."""
 
-    def __init__(self, engine: Engine, zone: tzinfo) -> None:
+    def __init__(self, engine: Engine, zone: tzinfo, behind: Mapping[str, str] | None = None) -> None:
+        """`behind`: provider -> the shared channel it is behind; what is stopped over one is stopped over all."""
         self._engine = engine
         self._zone = zone
+        self.behind = behind or {}
 
     def take(self, reply: Reply, now: datetime) -> bool:
         """Do what the reply says and see that it is answered. Done twice it is the same as done once."""
@@ -68,15 +71,21 @@ class Answers:
 
     def _stop(self, reply: Reply, now: datetime) -> None:
         """No more messages over that channel; answered once a day, as law and carriers demand."""
-        for person in reply.persons:
-            self._engine.store.stop(reply.channel, person, "reply", now)
+        for person, channel in product(reply.persons, self._meant(reply)):
+            self._engine.store.stop(channel, person, "reply", now)
         self._engine.intake.take_stops()
         self._answer(reply, STOPPED, now)
 
     def _start(self, reply: Reply, now: datetime) -> bool:
-        lifted = [self._engine.store.lift_stop(reply.channel, person, "reply", now) for person in reply.persons]
+        over = product(reply.persons, self._meant(reply))
+        lifted = [self._engine.store.lift_stop(channel, person, "reply", now) for person, channel in over]
         self._engine.intake.take_stops()
         return any(lifted)
+
+    def _meant(self, reply: Reply) -> tuple[str, ...]:
+        """The channel he means: that of the provider his message came by, and the one it shares with others."""
+        shared = self.behind.get(reply.channel)
+        return (reply.channel,) if shared is None else (shared, reply.channel)
 
     # --- acknowledgement -----------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ def _carrying(names: Iterable[str], configuration: Configuration) -> Iterator[st
     """Those channels that are set up; of one that several share, its providers, whose words and links count."""
     for name in names:
         if name in configuration.kinds:
-            yield from getattr(configuration.channel_settings[name], "providers", None) or (name,)
+            yield from configuration.ways(name)
 
 
 def mistakes(configuration: Configuration, renderer: Renderer) -> list[Text]:

@@ -269,6 +269,15 @@ class Configuration:
     sharing: Mapping[str, Sharing] = field(default_factory=dict[str, Sharing])
 
     @property
+    def behind(self) -> Mapping[str, str]:
+        """Provider -> the shared channel it is behind."""
+        return {provider: name for name, shared in self.sharing.items() for provider in shared.providers}
+
+    def ways(self, channel: str) -> tuple[str, ...]:
+        """By which channels a message for that channel may really leave: its providers, if it is shared."""
+        return tuple(self.sharing[channel].providers) if channel in self.sharing else (channel,)
+
+    @property
     def zone(self) -> ZoneInfo:
         """The office's time zone."""
         return ZoneInfo(self.settings.office.time_zone)

@@ -221,8 +221,8 @@ class Node:
         self._stack = AsyncExitStack()
         self._read_only = read_only
         region = configuration.settings.source.phone_region
-        answers = Answers(self._engine, configuration.zone)
-        self._receiving = Receiving(self._engine, region, clock, self._executor, answers)
+        self.answers = Answers(self._engine, configuration.zone, configuration.behind)
+        self._receiving = Receiving(self._engine, region, clock, self._executor, self.answers)
 
     # --- the jobs --------------------------------------------------------------------------------------
 
@@ -501,7 +501,7 @@ class Node:
             if old_sender is not None:
                 sender.follow(old_sender)
             self.configuration, self._renderer, self._taken = configuration, renderer, taken
-            self._settled = None
+            self._settled, self.answers.behind = None, configuration.behind
             told = await self._in_thread(lambda: self._put_in_force(rules, now))
             self._sender, self._stack = sender, stack
         await self._in_thread(lambda: self._tell(told, now))

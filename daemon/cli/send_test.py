@@ -198,6 +198,11 @@ def send_test(channel: str, to: str | None, person: str | None, config_path: str
 def _require_channel(configuration: Configuration, channel: str) -> None:
     if channel in configuration.channel_settings:
         return
+    if channel in configuration.sharing:
+        each = configuration.ways(channel)
+        zh, en = "、".join(each), ", ".join(each)
+        told = Text(f"“{channel}”由 {zh} 分担，请逐个测试", f"“{channel}” is shared by {en}: test each of them")
+        fail(told, EXIT_FOUND)
     known = sorted(configuration.channel_settings)
     meant = did_you_mean(channel, known)
     listed = "、".join(known)

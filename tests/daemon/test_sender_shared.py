@@ -14,9 +14,10 @@ from click.testing import CliRunner
 from daemon import sender
 from daemon.cli import main
 from daemon.clock import SystemClock
+from daemon.replies import Command, Understood
 from daemon.retry import wait_before
 from daemon.sharing import bucket_of
-from daemon.store.values import DeliveryState
+from daemon.store.values import DeliveryState, Reply
 from support.running_office import LOOKUP, Running, at, running_office
 from support.sms_gateway import SmsGateway
 from support.store_values import notice
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+    from click.testing import Result
 
     from support.office import Office
 
@@ -63,10 +65,15 @@ class Providers:
         await self.world.work()
 
 
-def duban(office: Office, *arguments: str) -> str:
-    """What a command over the office's configuration prints."""
+def run(office: Office, *arguments: str) -> Result:
+    """A command over the office's configuration."""
     command = [*arguments, "-c", str(office.configuration)]
-    return CliRunner(env={"DUBAN_LANG": "zh", "COLUMNS": "160"}).invoke(main, command).stdout
+    return CliRunner(env={"DUBAN_LANG": "zh", "COLUMNS": "160"}).invoke(main, command)
+
+
+def duban(office: Office, *arguments: str) -> str:
+    """What it prints."""
+    return run(office, *arguments).stdout
 
 
 def share(office: Office, south: int, *, lookup: bool = False, **settings: object) -> None:
@@ -243,6 +250,28 @@ async def test_status_and_outbox_tell_which_provider(tmp_path: Path, store_url: 
         listed = json.loads(duban(world.office, "outbox", "list", "--json"))
         assert {one["provider"] for one in listed} == {"north", "south"}
         assert "经 south" in duban(world.office, "outbox", "list")
+
+
+async def test_the_commands_know_a_shared_channel(tmp_path: Path, store_url: str) -> None:
+    """`check` judges the texts of each provider, `send-test` asks for one of them."""
+    async with two_providers(tmp_path, store_url) as behind:
+        office = behind.world.office
+        await behind.world.work()
+        assert run(office, "check").exit_code == 0
+        refused = run(office, "send-test", "sms", "--to", "13800001000")
+        assert refused.exit_code == 1
+        assert "north、south" in refused.stderr
+
+
+async def test_who_stops_one_provider_stops_the_channel(tmp_path: Path, store_url: str) -> None:
+    """退订 in answer to a message that came over north holds for south too, and so does its opposite."""
+    async with two_providers(tmp_path, store_url) as behind:
+        world = behind.world
+        await world.work()
+        for command, stopped in ((Command.STOP, {"sms", "north"}), (Command.START, set[str]())):
+            reply = Reply("north", ("h0",), Understood(command), "", command.value, world.clock.now())
+            assert world.node.answers.take(reply, world.clock.now())
+            assert set(world.store.stopped().get("h0", ())) == stopped
 
 
 # --- doubt ------------------------------------------------------------------------------------------------------------
