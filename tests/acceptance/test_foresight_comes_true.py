@@ -17,6 +17,7 @@ from policies.beforehand.foresight import foresee
 from policies.duration import parse_duration, parse_moment
 from policies.model import (
     Acknowledge,
+    ActRule,
     CatchUp,
     Condition,
     ExtensionRule,
@@ -70,8 +71,9 @@ moments = st.sampled_from(
      "due + 5 工作日 09:00", "start + 2 工作日", "start + 4 小时", "start + 30 分钟"]
 ).map(parse_moment)  # fmt: skip
 roles = st.lists(st.sampled_from(ROLES), min_size=1, max_size=2, unique=True).map(tuple)
+acting = st.none() | st.just(ActRule(parse_duration("2 工作日"), ("deputy_leader",)))
 acknowledges = st.none() | st.builds(
-    Acknowledge, st.sampled_from(["4 工作小时", "1 日"]).map(parse_duration), st.just(("section_head",))
+    Acknowledge, st.sampled_from(["4 工作小时", "1 日"]).map(parse_duration), st.just(("section_head",)), then=acting
 )
 repeats = st.none() | st.builds(
     Repeat, st.sampled_from(["5 工作日", "2 日", "12 小时"]).map(parse_duration), st.integers(1, 3)

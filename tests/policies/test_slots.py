@@ -8,10 +8,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies.beforehand.foresight import foresee
 from policies.duration import parse_duration
 from policies.ladders.slots import next_slot
 from policies.model import Acknowledge, DigestRule, History, Light, Notice, Plan, QuietHours, Step, Why
-from support.invented_office import CHINA, SHANGHAI, at, case, decide, limit, step, with_steps
+from support.invented_office import (
+    CALENDARS,
+    CHINA,
+    KINDS,
+    SHANGHAI,
+    at,
+    case,
+    decide,
+    directory,
+    limit,
+    policies,
+    step,
+    with_steps,
+)
 
 HOURS = (time(8, 30), time(14))
 TWICE_A_DAY = DigestRule(at=HOURS)
@@ -126,3 +140,17 @@ def test_urgent_restricted_and_released_messages_never_wait() -> None:
     rules = with_steps(step("new", "start", "principal"), digest=TWICE_A_DAY, release_above="section_head")
     plan = decide(at("2026-09-16 10:00"), History(), rules=rules)
     assert {notice.hold_until for notice in plan.notices} == {None}
+
+
+def test_the_simulation_foretells_the_hour() -> None:
+    """Decided when it comes in, told at the hour; done before the hour, it is dropped and nobody hears of it."""
+    rules = with_steps(step("new", "start", "handler"), step("next", "due 09:00", "handler"), digest=TWICE_A_DAY)
+    since, until = at("2026-09-16 10:00"), at("2026-09-20 10:00")
+    facts = [(since, case())]
+    seen = foresee(policies(rules), facts, directory(), CALENDARS, KINDS, since, until)
+    assert [(one.decided_at, one.at) for one in seen.told] == [(since, at("2026-09-16 14:00"))]
+    done = case(milestones={"arrived_at": since, "notified_at": at("2026-09-16 13:00")})
+    seen = foresee(
+        policies(rules), [*facts, (at("2026-09-16 13:00"), done)], directory(), CALENDARS, KINDS, since, until
+    )
+    assert (seen.told, [one.notice.step for one in seen.dropped]) == ((), ["new"])
