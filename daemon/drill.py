@@ -322,7 +322,7 @@ def by_unit(found: Sequence[Result]) -> list[OfUnit]:
     units: dict[str | None, list[Result]] = {}
     for one in found:
         units.setdefault(one.unit, []).append(one)
-    return [_of_unit(unit, units[unit]) for unit in sorted(units, key=lambda unit: unit or "")]
+    return [_of_unit(unit, units[unit]) for unit in sorted(units, key=lambda unit: (unit is None, unit or ""))]
 
 
 def in_all(found: Sequence[Result]) -> OfUnit:

@@ -200,7 +200,7 @@ def _show(at_desk: Desk, found: Drill, results: Sequence[Result]) -> None:
         [speak(zh, en) for zh, en in headings],
         [
             (
-                at_desk.names.unit(one.unit),
+                at_desk.names.unit(one.unit) if one.unit else speak("（无单位）", "(no unit)"),
                 one.people,
                 one.handed_over,
                 one.arrived,
@@ -211,6 +211,13 @@ def _show(at_desk: Desk, found: Drill, results: Sequence[Result]) -> None:
         ],
         right=(1, 2, 3, 4, 5),
     )
+    if any(one.handed_over and not one.arrived for one in results):
+        click.echo(
+            speak(
+                "已交付而未确认的：通道没有回执，或本人还没有签收。",
+                "handed over and not known to have arrived: the channel tells nothing, or nobody has signed yet",
+            )
+        )
     click.echo()
     missing = [one for one in results if not one.handed_over]
     show_table(
