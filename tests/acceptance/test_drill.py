@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from channels.base import News, Said
 from daemon import drill
 from daemon.store.values import Acknowledged, DeliveryState
 from daemon.wiring import rules_of
 from policies.model import QuietHours
 from support.running_office import at, running_office
+from support.web_office import link_in, web_office
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,3 +115,25 @@ async def test_only_those_meant_are_told(tmp_path: Path, store_url: str) -> None
         for word in ("unit:nowhere", "everyone", "role:king"):
             with pytest.raises(drill.NoDrill):
                 drill.people_meant([word], found[0], now)
+
+
+async def test_a_drill_is_acknowledged_by_link_and_by_code(tmp_path: Path, store_url: str) -> None:
+    """The page and the answer speak of a drill, of no case and no date; it counts in the report."""
+    async with web_office(tmp_path, store_url, cases=0) as (world, telephone):
+        await world.work("2026-09-16 10:00")
+        ordered = begin(world, "unit:s0")
+        told = await world.work("2026-09-16 10:05")
+        (mail,) = [one for one in told if one.to == "handler0@example.com"]
+        (text,) = [one for one in told if one.to == "+8613800002000"]
+        _, page = await telephone.get(link_in(mail.text))
+        assert "通道演练" in page
+        assert "2026年" not in page
+        assert "已签收" in (await telephone.press(link_in(mail.text), "item0"))[1]
+        (code,) = re.findall(r"回复(\d{4})签收", text.text)
+        received, before = "已收到，演练消息无需办理", "演练消息此前已签收"
+        for words, answer in ((code, received), ("收到", received), ("收到", before)):  # his mail is one of its own
+            await world.node.hear("sms", News(said=(Said("+8613800002000", words),)))
+            await world.node.take_in()
+            (said,) = await world.work()
+            assert answer in said.text
+        assert drill.in_all(outcome(world, ordered)).acknowledged == 2
