@@ -408,9 +408,14 @@ def _seconds(number: float) -> timedelta:
 
 
 def needs_restart(old: Configuration, new: Configuration) -> list[str]:
-    """What changed but only counts after a restart: the databases and the rhythm stay open over a reload."""
-    parts = ("store", "source", "schedule", "console")
+    """What changed but only counts after a restart: databases, rhythm and web side stay open over a reload."""
+    from daemon.settings import console_in_place  # noqa: PLC0415 - see the module's docstring
+
+    parts = ("store", "source", "schedule")
     changed = [part for part in parts if getattr(old.settings, part) != getattr(new.settings, part)]
+    console = new.settings.console
+    if console_in_place(old.settings.console, console) != console:
+        changed.append("console")
     if old.administrators != new.administrators:
         changed.append("administrators")
     if old.zone != new.zone:

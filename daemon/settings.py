@@ -221,6 +221,13 @@ class _Main(_Part):
     sandbox: bool = False
 
 
+def console_in_place(old: ConsoleSettings | None, new: ConsoleSettings | None) -> ConsoleSettings | None:
+    """What a reload makes of the web side: it stays where it is (or closed), and signs by the new secrets."""
+    if old is None or new is None:
+        return old
+    return new.model_copy(update={"listen": old.listen, "public_url": old.public_url})
+
+
 # --- what comes out -----------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,7 @@ from daemon.render import Renderer
 from daemon.rules import Rules
 from daemon.second_look import failed_trials
 from daemon.sender import Sender, WayOut
+from daemon.settings import console_in_place
 from daemon.source.database import DatabaseSource
 from daemon.store import Store
 from daemon.store.values import Event
@@ -481,13 +482,13 @@ class Node:
     async def reload(self, configuration: Configuration) -> Taken:
         """Put a new, already validated configuration in force: policies, templates, channels. Store and source stay.
 
-        So does the web side: until a restart links are signed and calls checked as the server does that listens now.
+        So does the place of the web side: until a restart providers and links are given the address that is served now.
         Everything that can fail comes before the swap. Returns what became of the policy files.
 
         Raises:
             SettingsError: templates, trials or a channel fail; the old configuration goes on.
         """
-        console = self.configuration.settings.console
+        console = console_in_place(self.configuration.settings.console, configuration.settings.console)
         configuration = replace(configuration, settings=replace(configuration.settings, console=console))
         renderer = renderer_of(configuration)
         async with self._switching:
