@@ -609,6 +609,7 @@ async def test_row_74_delivered_read_signed_and_acted_are_four_facts(tmp_path: P
 
 # --- all of them -----------------------------------------------------------------------------------------------
 
+DOCS = Path(__file__).parents[2] / "docs"
 EVADING = {"skip", "skipif", "xfail", "importorskip"}
 
 
@@ -620,3 +621,13 @@ def test_every_row_has_its_proof_and_none_is_skipped() -> None:
     numbered = {int(found[1]) for node in tests if (found := re.match(r"test_row_(\d\d)_", node.name))}
     assert all(ast.get_docstring(node) for node in tests)
     assert numbered == set(range(43, 75))
+
+
+@pytest.mark.parametrize("manual", ["delivery.md", "delivery.zh-CN.md"])
+def test_the_manual_names_the_proof_of_every_row(manual: str) -> None:
+    """The table of the manual has every row in order, and the test it names is there."""
+    tree = ast.parse(Path(__file__).read_text("utf-8"))
+    tests = {node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)}
+    rows = re.findall(r"^\| (\d\d) \|.*\| `(\w+)` \|$", (DOCS / manual).read_text("utf-8"), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(43, 75))
+    assert [name for _, name in rows if not any(test.startswith(f"test_row_{name}") for test in tests)] == []
