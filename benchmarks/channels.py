@@ -16,6 +16,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,13 +42,14 @@ from support.twilio_server import ACCOUNT, TOKEN
 from support.workplace_servers import SECRET as APP_SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
 
     from channels.base import Channel
 
 AT_ONCE = 8
 CONNECTIONS = 4  # of mail
+TURNS = 10
 AT = datetime.now(UTC)
 TEXT = "【某市信访局】提醒：事项XF202609170012“书面告知”10月8日到期，余3个工作日。"
 MAIL = "<p>提醒：事项“书面告知”10月8日到期，余3个工作日。您为首办责任人，请及时办理。</p>\n" * 60
@@ -80,6 +82,7 @@ def settings(name: str, url: str) -> dict[str, Any]:
     return own[name] | base | {"concurrency": AT_ONCE}
 
 
+Send = Callable[[int], Awaitable[object]]
 HTTP = ("http", "twilio", "aliyun", "tencent", "huawei", "mas", "wecom", "dingtalk", "feishu", "webhook")
 PERSONS = {"dingtalk": PERSON, "feishu": PERSON, "webhook": PERSON}
 
@@ -145,7 +148,7 @@ def _last_request(stream: bytes) -> int:
 
 
 @asynccontextmanager
-async def bare_http(name: str, port: int) -> AsyncGenerator[Callable[[int], Awaitable[object]]]:
+async def bare_http(name: str, port: int) -> AsyncGenerator[Send]:
     """The same bytes every time, by aiohttp."""
     request = await captured(name, port)
     url = f"http://127.0.0.1:{port}{request.path}"
@@ -163,7 +166,7 @@ async def bare_http(name: str, port: int) -> AsyncGenerator[Callable[[int], Awai
 
 
 @asynccontextmanager
-async def bare_twilio(_name: str, port: int) -> AsyncGenerator[Callable[[int], Awaitable[object]]]:
+async def bare_twilio(_name: str, port: int) -> AsyncGenerator[Send]:
     """Twilio's own asynchronous client, sent here instead of there."""
 
     class Here(AsyncTwilioHttpClient):  # type: ignore[misc]  # twilio ships no types
@@ -182,7 +185,7 @@ async def bare_twilio(_name: str, port: int) -> AsyncGenerator[Callable[[int], A
 
 
 @asynccontextmanager
-async def bare_mail(_name: str, port: int) -> AsyncGenerator[Callable[[int], Awaitable[object]]]:
+async def bare_mail(_name: str, port: int) -> AsyncGenerator[Send]:
     """Ready connections of aiosmtplib."""
     fields = {"host": "127.0.0.1", "port": port, "encryption": "none", "from": SENDER}
     content = MailFrame.of(EmailSettings.model_validate(fields)).build(message("email", 0)).content
@@ -217,9 +220,9 @@ def message(name: str, number: int) -> Message:
     )
 
 
-async def one_by_one(send: Callable[[int], Awaitable[object]], count: int, lanes: int) -> tuple[float, list[float]]:
-    """So many, `lanes` at a time: messages a second, and the seconds of each."""
-    waiting = iter(range(count))
+async def one_by_one(send: Send, numbers: range, lanes: int) -> tuple[float, list[float]]:
+    """These, `lanes` at a time: the seconds of all, and of each."""
+    waiting = iter(numbers)
     latencies: list[float] = []
 
     async def lane() -> None:
@@ -230,35 +233,47 @@ async def one_by_one(send: Callable[[int], Awaitable[object]], count: int, lanes
 
     begun = time.perf_counter()
     await asyncio.gather(*(lane() for _ in range(lanes)))
-    return count / (time.perf_counter() - begun), latencies
+    return time.perf_counter() - begun, latencies
 
 
-async def of_the_channel(name: str, channel: Channel, count: int, lanes: int) -> Figures:
-    """One batch for the rate, then one by one for the latency."""
-    await channel.send_many([message(name, -number) for number in range(1, lanes + 1)])
-    wanted = [message(name, number) for number in range(count)]
+async def in_a_batch(name: str, channel: Channel, numbers: range) -> float:
+    """These in one call: the seconds of all."""
+    wanted = [message(name, number) for number in numbers]
     begun = time.perf_counter()
     outcomes = await channel.send_many(wanted)
-    rate = count / (time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
     assert all(isinstance(one, Receipt) for one in outcomes), outcomes[:3]
-    _, latencies = await one_by_one(lambda number: channel.send_many([message(name, count + number)]), count, lanes)
-    return Figures(rate, latencies)
+    return seconds
 
 
 async def round_of(name: str, port: int, count: int) -> tuple[Figures, Figures]:
-    """Ours and the bare client's."""
+    """Ours and the bare client's, some messages each in turns: whatever else the machine does meets both."""
     lanes = CONNECTIONS if name == "email" else AT_ONCE
     if name == "email":
         own: dict[str, Any] = {"host": "127.0.0.1", "port": port, "encryption": "none", "from": SENDER}
         channel = opened("email", **own, connections=CONNECTIONS)
     else:
         channel = opened(name, **settings(name, f"http://127.0.0.1:{port}"))
-    ours = await of_the_channel(name, channel, count, lanes)
-    await channel.close()
     bare = {"email": bare_mail, "twilio": bare_twilio}.get(name, bare_http)
+
+    async def singly(number: int) -> object:
+        return await channel.send_many([message(name, number)])
+
+    seconds = {"ours": 0.0, "bare": 0.0}
+    latencies: dict[str, list[float]] = {"ours": [], "bare": []}
     async with bare(name, port) as send:
-        await one_by_one(send, lanes, lanes)
-        return ours, Figures(*await one_by_one(send, count, lanes))
+        await in_a_batch(name, channel, range(-3 * lanes, -2 * lanes))
+        await one_by_one(send, range(lanes), lanes)
+        for turn in range(TURNS):
+            some = range(turn * count // TURNS, (turn + 1) * count // TURNS)
+            seconds["ours"] += await in_a_batch(name, channel, some)
+            passed, each = await one_by_one(send, some, lanes)
+            seconds["bare"] += passed
+            latencies["bare"] += each
+            latencies["ours"] += (await one_by_one(singly, range(count + some.start, count + some.stop), lanes))[1]
+    await channel.close()
+    ours, theirs = (Figures(count / seconds[whose], latencies[whose]) for whose in ("ours", "bare"))
+    return ours, theirs
 
 
 @contextmanager

@@ -35,6 +35,7 @@ def test_the_manual_says_of_every_channel_whether_it_can_be_asked(manual: str) -
     _, never, words = MANUALS[manual]
     told = rows(manual)
     ours = {sheet.name: sheet.can for sheet in sheets() if sheet.origin == "duban"}
+    del ours["shared"]  # several providers behind one channel: whoever had the message is asked
     assert list(told) == [name for name in told if name in ours]
     assert set(told) == set(ours)
     for name, can in ours.items():
