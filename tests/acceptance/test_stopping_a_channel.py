@@ -13,6 +13,7 @@ from channels.base import Learnt, News, PermanentFailure, Said
 from daemon.cli import main
 from daemon.reach import reach_of
 from daemon.wiring import rules_of
+from support.running_office import at
 from support.web_office import web_office, with_changes
 
 if TYPE_CHECKING:
@@ -162,3 +163,20 @@ async def test_another_channel_of_the_kind_is_not_silenced(tmp_path: Path, sqlit
         told = await world.live_until("2026-09-28 10:00")
         assert [one.to for one in told if "提醒" in one.text] == [HANDLER]
         assert {one.notice.channel for one in world.deliveries() if one.notice.say == "remind"} == {"sms2"}
+
+
+async def test_every_node_honours_a_stop_another_one_heard(tmp_path: Path, store_url: str) -> None:
+    """The second node decides and sends no text any more after its next look at the shared database."""
+    async with web_office(tmp_path, store_url) as (world, _):
+        await world.work()
+        second = await world.another_node()
+        try:
+            await second.sync()
+            await say(world, "退订")
+            world.clock.move_to(at("2026-09-28 10:00"))
+            await second.sync()
+            await second.pump_until_idle()
+            told = world.collect()
+            assert [one.to for one in told if "提醒" in one.text] == [MAILBOX]
+        finally:
+            await second.close()
