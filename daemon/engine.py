@@ -28,7 +28,7 @@ from policies.evaluate import after_failure, after_transfer, evaluate
 from policies.ladders.quiet import hold_until, is_hour_class
 from policies.ladders.recipients import RESTRICTED
 from policies.ladders.rungs import UNACKNOWLEDGED, UNACTED, step_of
-from policies.model import Why
+from policies.model import InDoubt, Why
 from policies.people.seats import PERSONAL
 
 if TYPE_CHECKING:
@@ -272,6 +272,13 @@ class Engine:
         if notice.say in ANSWERS_TO_STOP:
             return False
         return notice.channel in self.directory.stopped.get(notice.person, ())
+
+    def resends_in_doubt(self, one: Delivery) -> bool:
+        """Whether its step wants it sent again, marked, when nobody can say whether it went out."""
+        notice = one.notice
+        rule = self.rules.limit(notice.policy, notice.limit, one.policy_version) if notice.case_key else None
+        step = None if rule is None else step_of(notice.step, rule[2])
+        return step is None or step.in_doubt is InDoubt.RESEND
 
     def wants_acknowledgement(self, one: Delivery) -> bool:
         """Whether its reader is to sign for it (签收): who does the work, whoever a step asks, all in a fire drill."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ASK_AGAIN = timedelta(seconds=30)  # a delivery in doubt is looked into after this long
 LONGEST_WORD = 200  # characters kept of what a provider calls a message or an error
 REST = timedelta(minutes=1)  # a channel that cannot send anything (wrong password) is left alone this long
+IN_DOUBT = "in_doubt"  # the error of what perhaps went out and was not sent again
 OVER_BUDGET = "over_budget"  # the error of what a budget has no room for, with the rule
 FULL = 200  # notices one digest holds at most; what is over goes into another
 
@@ -165,6 +166,14 @@ def _while_it_counts(shared: DeliveryResult, one: Delivery) -> DeliveryResult:
 def mergeable(delivery: Delivery) -> Delivery:
     """The same, allowed to share a message with others: a budget is short."""
     return replace(delivery, notice=replace(delivery.notice, digest=True))
+
+
+def not_resent(letter: Letter, now: datetime) -> list[DeliveryResult]:
+    """Perhaps it went out, nobody can say, and its step does not want it twice: each notice goes another way."""
+    return [
+        DeliveryResult(one, DeliveryState.FAILED, now, error=IN_DOUBT, possible_duplicate=True)
+        for one in letter.deliveries
+    ]
 
 
 def over_budget(letter: Letter, verdict: Verdict, now: datetime, *, urgent: bool) -> list[DeliveryResult]:

@@ -94,6 +94,7 @@ ERRORS: tuple[tuple[str, Text], ...] = (
     ("no_such_channel", Text("配置里已没有这个通道", "the channel is configured no more")),
     ("provider_left", Text("该服务商暂停使用，由其他服务商发", "this provider is left alone: another one sends it")),
     ("channel_broke", Text("通道程序出错，可能已发出", "the channel broke, perhaps sent")),
+    ("in_doubt", Text("可能已发出，按策略不再重发", "perhaps sent, and by its policy not sent again")),
     ("opted_out", Text("本人已退订", "the reader stopped this channel")),
     ("no_address", Text("没有登记号码或邮箱", "no address on record")),
     ("render:", Text("消息模板写不出来", "the template does not render")),
@@ -147,6 +148,7 @@ ERRORS: tuple[tuple[str, Text], ...] = (
 )
 SAYS_ALL = frozenset(
     {
+        "in_doubt",
         "link_forbidden",
         "private_content",
         "over_budget:per_person",

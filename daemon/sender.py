@@ -33,6 +33,7 @@ from daemon.letters import (
     contented,
     letters_of,
     mergeable,
+    not_resent,
     over_budget,
     result_of,
     results_of,
@@ -639,39 +640,60 @@ class Sender:
         """Ask the provider about what is in doubt before sending it again.
 
         It has it: accepted. It certainly has not: sent unmarked. It does not answer now: asked again later. It cannot
-        be asked at all, or never answers: sent again, marked; so is what another provider of the channel may have sent.
+        be asked at all, or never answers, or another provider of the channel may have sent it: sent again, marked,
+        unless its step would rather have it go another way.
         If this provider is left alone, another one sends it.
         """
         results: list[DeliveryResult] = []
         again: list[tuple[Letter, Message]] = []
         for letter, message in ready:
-            if not letter.possible_duplicate:
-                continue
-            certain = letter.certain()
-            unmarked = self._message(way, certain)
-            try:
-                receipt = await way.channel.lookup(unmarked)  # as it went out first: some providers know only its text
-                if receipt is None and letter.attempts > 2:  # noqa: PLR2004 - the second may have gone out marked
-                    receipt = await way.channel.lookup(message)
-            except Exception as error:  # noqa: BLE001 - whatever it says, it is no answer
-                if not isinstance(error, SendError):
-                    log.error(telemetry.CHANNEL_BROKE, channel=way.name, problem=type(error).__name__)  # noqa: TRY400
-                code = error.code if isinstance(error, SendError) else "channel_broke"
-                if code == CANNOT_ASK or await self._asked_in_vain(letter) >= ASK_TIMES:
-                    again.append((letter, message))
-                else:
-                    results.extend(results_of(letter, OutcomeUnknown(code), self._clock.now()))
-                continue
-            if receipt is None:
-                again.append((letter, message) if letter.doubted_elsewhere else (certain, unmarked))
-            else:
-                results.extend(results_of(letter, receipt, self._clock.now()))
+            if letter.possible_duplicate:
+                settled, unsettled = await self._ask_about(way, letter, message)
+                results += settled
+                again += unsettled
         to_send = [(letter, message) for letter, message in ready if not letter.possible_duplicate]
         if not (way.shares and self.providers[way.shares].is_left(way.name)):
             return results, to_send + again
         now = self._clock.now()
         left = [_waiting(one, now, now, LEFT) for letter, _ in again for one in letter.deliveries]
         return results + left, to_send
+
+    async def _ask_about(
+        self, way: WayOut, letter: Letter, message: Message
+    ) -> tuple[list[DeliveryResult], list[tuple[Letter, Message]]]:
+        """What became of one message in doubt, or as what it is to be sent again."""
+        certain = letter.certain()
+        unmarked = self._message(way, certain)
+        try:
+            receipt = await self._looked_up(way, letter, unmarked, message)
+        except OutcomeUnknown as riddle:
+            if riddle.code != CANNOT_ASK and await self._asked_in_vain(letter) < ASK_TIMES:
+                return results_of(letter, riddle, self._clock.now()), []
+        else:
+            if receipt is not None:
+                return results_of(letter, receipt, self._clock.now()), []
+            if not letter.doubted_elsewhere:
+                return [], [(certain, unmarked)]
+        if all(map(self.engine.resends_in_doubt, letter.deliveries)):
+            return [], [(letter, message)]
+        return not_resent(letter, self._clock.now()), []
+
+    async def _looked_up(self, way: WayOut, letter: Letter, unmarked: Message, message: Message) -> Receipt | None:
+        """What the provider says of a message as it went out first: some know nothing of it but its text.
+
+        Raises:
+            OutcomeUnknown: whatever else it says is no answer.
+        """
+        try:
+            receipt = await way.channel.lookup(unmarked)
+            if receipt is None and letter.attempts > 2:  # noqa: PLR2004 - the second may have gone out marked
+                receipt = await way.channel.lookup(message)
+        except SendError as error:
+            raise OutcomeUnknown(error.code) from None
+        except Exception as error:  # noqa: BLE001 - channels promise not to raise anything else
+            log.error(telemetry.CHANNEL_BROKE, channel=way.name, problem=type(error).__name__)  # noqa: TRY400
+            raise OutcomeUnknown("channel_broke") from None
+        return receipt
 
     async def _asked_in_vain(self, letter: Letter) -> int:
         """How often the provider was asked and gave no answer, this time included; other attempts do not count."""

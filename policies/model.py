@@ -284,6 +284,13 @@ class CatchUp(StrEnum):
     SKIP = "skip"  # not sent any more
 
 
+class InDoubt(StrEnum):
+    """What becomes of a message that perhaps went out, where the provider cannot say whether it did."""
+
+    RESEND = "resend"  # once more, marked as a possible duplicate
+    ANOTHER_WAY = "another_way"  # not again over this channel: the next one, or the next person up
+
+
 @dataclass(frozen=True, slots=True)
 class Via:
     """Which channels (or kinds of address) a step uses: all of them, or one after the other.
@@ -318,6 +325,7 @@ class Step:
     unless: tuple[Condition, ...] = ()
     catch_up: CatchUp = CatchUp.LATEST
     may_wake: str = ""
+    in_doubt: InDoubt = InDoubt.RESEND
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ WORDS: dict[str, Text] = {
     "first_handler": Text("首办责任人", "first handler"),
     "freeze_at": Text("确定于", "frozen at"),
     "handbacks_allowed": Text("允许退回次数", "hand-backs allowed"),
+    "in_doubt": Text("结果不明时", "when in doubt"),
     "inherit": Text("重复信访回到首办", "a repeated case goes back to the first handler"),
     "issue": Text("文书", "document"),
     "ladder": Text("阶梯", "ladder"),

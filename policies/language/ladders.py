@@ -40,6 +40,7 @@ from policies.model import (
     Acknowledge,
     ActRule,
     CatchUp,
+    InDoubt,
     Ladder,
     Lights,
     Repeat,
@@ -254,6 +255,10 @@ class StepPart(Part):
         description="免打扰时间也发的依据 / the basis on which it passes quiet hours",
         examples=["信访工作条例第二十五条：紧急事项及时报告"],
     )
+    in_doubt: Literal["resend", "another_way"] = Field(
+        default="resend",
+        description="可能已发出又查不到：resend 加标记再发，another_way 换通道或上报 / if it perhaps went out",
+    )
     issue: Name | None = Field(
         default=None, description="附随的文书名 / the document it announces", examples=["urging_note"]
     )
@@ -274,6 +279,7 @@ class StepPart(Part):
             unless=self.unless or (),
             catch_up=CatchUp(self.catch_up),
             may_wake=self.may_wake or "",
+            in_doubt=InDoubt(self.in_doubt),
         )
 
 

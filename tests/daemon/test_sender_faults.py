@@ -134,6 +134,32 @@ async def test_what_waits_for_a_channel_that_is_gone_goes_up(world: Running) -> 
     assert "fell_upward" in world.story()
 
 
+@pytest.mark.parametrize(
+    ("rule", "sent"),
+    [
+        ("", [("sms", "+8613800001000", False), ("sms", "+8613800001000", True)]),
+        (", in_doubt: another_way", [("sms", "+8613800001000", False), ("email", "handler0@example.com", False)]),
+    ],
+)
+async def test_the_step_decides_what_becomes_of_what_nobody_can_say(
+    tmp_path: Path, store_url: str, rule: str, sent: list[tuple[str, str, bool]]
+) -> None:
+    """Taken by a gateway that cannot be asked, the answer lost: sent again with its mark, or over the next channel."""
+
+    def prepare(office: Office) -> None:
+        office.change("policies/office.yaml", "via: [sms, email]", "via: {in_order: [sms, email]}")
+        office.change("policies/office.yaml", "say: assigned}", f"say: assigned{rule}}}")
+
+    async with running_office(tmp_path, store_url, prepare=prepare) as world:
+        world.texts.fail("drop")
+        told = await world.work()
+        world.clock.advance(timedelta(seconds=31))
+        told += await world.work()
+        assert [(one.channel, one.to, one.duplicate) for one in told] == sent
+        first = next(one for one in world.deliveries() if one.notice.channel == "sms")
+        assert (first.error, first.possible_duplicate) == ("in_doubt" if rule else "", True)
+
+
 def test_what_a_provider_says_is_cut_to_what_can_be_kept() -> None:
     """A reference or code with control characters, or of any length, never stops the recording of an outcome."""
     one = notice("k")
