@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from daemon import telemetry
 from daemon.entries import about, breaches_of, decided, held_over, plan_body, postponed, untouched, withdrawn
-from daemon.errors import DaemonError, SourceUnavailable
+from daemon.errors import DaemonError
 from daemon.intake import Intake, named
 from daemon.letters import is_urgent, may_merge
 from daemon.offers import ANSWERS_TO_STOP
@@ -301,8 +301,8 @@ class Engine:
         keys = {notice.case_key for _, notices in said for notice in notices if notice.case_key}
         try:
             values = {key: telling(found) for key, found in self.intake.source.personal_values(keys).items()}
-        except SourceUnavailable:
-            log.warning(telemetry.NOT_COMPARED, cases=len(keys))
+        except Exception as error:  # noqa: BLE001 - the other system's row may hold anything; no warning is lost for it
+            log.warning(telemetry.NOT_COMPARED, cases=len(keys), problem=type(error).__name__)
             return [False] * len(said)
         return [self._quotes(text, notices, values) for text, notices in said]
 

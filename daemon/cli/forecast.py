@@ -113,6 +113,7 @@ def forecast_of(configuration: Configuration, path: Path, now: datetime, begin: 
             finally:
                 store.close()
         messages = _merged(waiting, (line for line in played.lines() if line.kind == "message"))
+        messages = _by_provider(messages, configuration)
         outlooks = outlook(messages, configuration.media, _at_least(configuration), spent, now, (begin, end))
     return Forecast(outlooks, configuration, Names(configuration, directory, language()), now, begin, end)
 
@@ -121,6 +122,21 @@ def _merged(first: list[Line], second: Iterator[Line]) -> Iterator[Line]:
     import heapq  # noqa: PLC0415 - keeps `--help` quick
 
     return heapq.merge(first, second)
+
+
+def _by_provider(lines: Iterator[Line], configuration: Configuration) -> Iterator[Line]:
+    """What goes over a channel that several providers share is each one's by its weight, and counts against his."""
+    from daemon.sharing import bucket_of, ranges_of  # noqa: PLC0415 - keeps `--help` quick
+
+    shares = {name: ranges_of(one.providers, one.providers) for name, one in configuration.sharing.items()}
+    for line in lines:
+        buckets = shares.get(line.channel)
+        if buckets is None:
+            yield line
+        else:
+            bucket = bucket_of(line.key)
+            provider = next((name for name, some in buckets.items() if bucket in some), line.channel)
+            yield line._replace(channel=provider)
 
 
 def _waiting(store: Store, player: Player, now: datetime, end: datetime) -> Iterator[Line]:

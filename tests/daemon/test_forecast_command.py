@@ -149,3 +149,21 @@ async def test_what_is_foretold_is_what_leaves(tmp_path: Path, sqlite_store_url:
         assert found.total.notices == len(sent) == len(world.store.deliveries(limit=10_000))
         assert (found.refused, found.put_off) == (0, 0)
         assert found.total.messages <= len(world.texts.messages) <= 2 * found.total.messages
+
+
+def test_of_a_shared_channel_each_provider_has_a_row(office: Office) -> None:
+    """By weight: three of four notices go over the first, and count against its budget alone."""
+    text = office.configuration.read_text("utf-8")
+    begin, end = text.index("  sms:\n"), text.index("administrators:")
+    shared = """  first: {type: spool, directory: spool/first, budget: {per_person: 1, reserve: 0}}
+  second: {type: spool, directory: spool/second, price: 0.1}
+  sms: {type: shared, providers: {first: 3, second: 1}}
+"""
+    office.write("duban.yaml", text[:begin] + shared + text[end:])
+    told = json.loads(duban(office, "--json").stdout)["channels"]
+    assert "sms" not in told
+    assert told["first"]["notices"] + told["second"]["notices"] == 40
+    assert told["first"]["notices"] > 2 * told["second"]["notices"]
+    assert told["first"]["over_budget"] > 0
+    assert told["second"]["over_budget"] == 0
+    assert told["second"]["cost"] == pytest.approx(told["second"]["parts"] * 0.1)

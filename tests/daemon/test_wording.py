@@ -192,3 +192,19 @@ def test_check_names_what_has_no_approved_template(tmp_path: Path, monkeypatch: 
     assert "urge（没有模板）" in said
     assert "alert（没有模板）" in said
     assert "assigned: 1" in said
+
+
+def test_check_looks_at_the_providers_of_a_shared_channel(tmp_path: Path) -> None:
+    """Links and words are written with each provider; the one that takes no links is named."""
+    office = an_office(tmp_path)
+    own_templates(office, tmp_path / "templates", "{{ signature }}见 https://duban.example.com")
+    text = office.configuration.read_text("utf-8")
+    begin, end = text.index("  sms:\n"), text.index("administrators:")
+    shared = """  first: {type: spool, directory: spool/first, links: true}
+  second: {type: spool, directory: spool/second}
+  sms: {type: shared, providers: {first: 3, second: 1}}
+"""
+    office.write("duban.yaml", text[:begin] + shared + text[end:])
+    said = checked(office)
+    assert "channels.second" in said
+    assert "channels.first" not in said
