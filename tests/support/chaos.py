@@ -83,6 +83,7 @@ class Aftermath:
     taken: Sequence[Taken]
     faults: Counter[str]
     receipts: Sequence[Mapping[str, str]]  # what the gateway told and the daemon took
+    asked: int  # questions to the gateway
     kinds: Counter[str]  # lines of the ledger by kind
     passed_on: frozenset[str]  # notices the ledger says another channel, or somebody else, was told instead
     in_flight: Sequence[int]  # at each kill
@@ -180,6 +181,7 @@ class Aftermath:
             **{f"  {state}": str(number) for state, number in sorted(states.items())},
             "lost": str(sum(one.notice.key not in self.by_notice for one in self._accepted())),
             "in doubt, times": str(self.kinds["in_doubt"]),
+            "asked, times": str(self.asked),
             "doubled where the provider can be asked": str(len(self.doubled(ASKED))),
             "doubled where it cannot": str(len(self.doubled(*others))),
             "messages marked": str(marked),
@@ -223,6 +225,7 @@ def run_chaos(folder: Path, store_url: str, chaos: Chaos, say: Callable[[int, in
                 taken,
                 faults,
                 recorded(folder / "receipts"),
+                len(recorded(folder / "asked")),
                 kinds,
                 passed_on,
                 nodes.in_flight,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp import web
 
 from channels.wire.identity import reference_of
 from support.sms_gateway import Fault, FaultyServer, SmsGateway
@@ -136,11 +137,11 @@ class StormyMail(SmtpServer):
 class StormyGateway(SmsGateway):
     """A text gateway in a storm; it can be asked, and that may fail as well."""
 
-    def __init__(self, storm: Storm, told: Callable[[Mapping[str, Any]], None], callback: str) -> None:
+    def __init__(self, storm: Storm, write: Callable[[str, Mapping[str, Any]], None], callback: str) -> None:
         super().__init__()
         self.late = LATE
         self._storm = storm
-        self._told = told
+        self._write = write
         self._callback = callback
         self._chance = random.Random(f"{callback}/receipts")
         self._calling: set[asyncio.Task[None]] = set()
@@ -153,15 +154,19 @@ class StormyGateway(SmsGateway):
         self._calling.add(task)
         task.add_done_callback(self._calling.discard)
 
+    async def _find(self, request: web.Request) -> web.StreamResponse:
+        self._write("asked", {"reference": request.match_info["reference"]})
+        return await super()._find(request)
+
     async def _tell(self, reference: str, how: str) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
             for seconds, state in RECEIPTS[how][1]:
                 await asyncio.sleep(seconds)
                 while not await self._called(session, {"custom": reference, "state": state}):  # noqa: ASYNC110 - no event
                     await asyncio.sleep(CALL_AGAIN)
-                self._told({"reference": reference, "state": state, "how": how})
+                self._write("receipts", {"reference": reference, "state": state, "how": how})
         if not RECEIPTS[how][1]:
-            self._told({"reference": reference, "state": "", "how": how})
+            self._write("receipts", {"reference": reference, "state": "", "how": how})
 
     async def _called(self, session: aiohttp.ClientSession, receipt: Mapping[str, str]) -> bool:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
@@ -199,7 +204,7 @@ class Providers:
         storms = {name: Storm(name, seed, lasts, self._write) for name in ("mail", "sms", "chat")}
         self._storms = storms
         self.mail = StormyMail(storms["mail"], lambda one: self._write("mails", one))
-        self.sms = StormyGateway(storms["sms"], lambda one: self._write("receipts", one), callback)
+        self.sms = StormyGateway(storms["sms"], self._write, callback)
         self.chat = StormyWebhook(storms["chat"])
         self.sms.on_taken = self._text
         self.chat.on_taken = self._chat
