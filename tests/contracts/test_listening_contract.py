@@ -15,6 +15,8 @@ from support.provider_calls import CALLBACK_TOKEN, post_json
 
 STAGES = {name: build() for name, build in LISTENING_STAGES.items()}
 NAMES = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
+WITH_REPLIES = {name: (stage, stage.reply) for name, stage in STAGES.items() if stage.reply is not None}
+WITH_SEVERAL = {name: (stage, stage.several) for name, stage in STAGES.items() if stage.several is not None}
 
 
 def heard(channel: Channel, call: Call) -> News:
@@ -36,6 +38,11 @@ def test_every_channel_that_listens_is_here() -> None:
     """No listening channel of ours escapes the contract."""
     listening = {name for name in channel_types() if any(hasattr(one, "hear") for one in classes_of(name))}
     assert listening == set(STAGES)
+
+
+def test_only_telephone_calls_have_no_replies() -> None:
+    """A channel that hears receipts hears replies too, unless it is the telephone."""
+    assert {name for name in STAGES if name not in WITH_REPLIES} == {name for name in STAGES if "voice" in name}
 
 
 def classes_of(name: str) -> list[object]:
@@ -63,21 +70,17 @@ def test_what_did_not_arrive(stage: ListeningStage) -> None:
     assert learnt.theirs == THEIRS
 
 
-@NAMES
-def test_what_somebody_said(stage: ListeningStage) -> None:
-    """A reply: the number in full, the words unchanged."""
-    if stage.reply is None:
-        pytest.skip("nobody answers a telephone call in words")
-    (said,) = heard(stage.channel, stage.reply).said
+@pytest.mark.parametrize(("stage", "reply"), WITH_REPLIES.values(), ids=WITH_REPLIES)
+def test_what_somebody_said(stage: ListeningStage, reply: Call) -> None:
+    """A reply: the number in full, the words unchanged (nobody answers a telephone call in words)."""
+    (said,) = heard(stage.channel, reply).said
     assert (said.sender, said.text) == (NUMBER, SAID)
 
 
-@NAMES
-def test_several_at_once(stage: ListeningStage) -> None:
+@pytest.mark.parametrize(("stage", "several"), WITH_SEVERAL.values(), ids=WITH_SEVERAL)
+def test_several_at_once(stage: ListeningStage, several: Call) -> None:
     """A provider that tells of several messages in one call is heard on each."""
-    if stage.several is None:
-        pytest.skip("this provider tells of one message at a time")
-    learnt = heard(stage.channel, stage.several).learnt
+    learnt = heard(stage.channel, several).learnt
     assert [isinstance(one.outcome, Receipt) for one in learnt] == [True, False]
     assert [one.ours for one in learnt] == ([OURS, OTHER] if stage.knows_ours else ["", ""])
 
