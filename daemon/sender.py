@@ -66,6 +66,7 @@ BATCH = 64  # at most, per loop, unless the channel sends more at the same time
 LOOPS = 2
 AIM = 0.25  # seconds a batch should take: short enough to leave little in doubt, long enough to share a commit
 LEFT = "provider_left"  # why another provider is to send it: this one, which perhaps did, is left alone
+LONGEST_SHIFT = 1800.0  # seconds: a pump that is never done ends then, far from the time-out of its job
 LOOK_AGAIN = 1.0  # seconds: a channel with nothing to send looks so often while another is at work
 ASK_TIMES = 5  # a provider that could be asked but does not answer is asked so often before anything is sent again
 LINK = "link_forbidden"  # the error of a text that holds a link where the channel takes none
@@ -127,12 +128,19 @@ class Pace:
 class Shift:
     """One pump: whether any of its loops has something to send. Whoever has nothing looks again until none has.
 
-    Without that a fast channel would wait for the next pump, and that for the slowest channel.
+    Without that a fast channel would wait for the next pump, and that for the slowest channel. Where there is always
+    something to send it ends all the same after a while: whoever is done with a batch claims no other.
     """
 
     def __init__(self, loops: int) -> None:
         self._at_work = loops
         self._over = asyncio.Event()
+        self._ends_at = asyncio.get_running_loop().time() + LONGEST_SHIFT
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it has lasted long enough."""
+        return asyncio.get_running_loop().time() >= self._ends_at
 
     def rests(self) -> None:
         """One loop found nothing."""
@@ -144,13 +152,13 @@ class Shift:
         """It found something after all."""
         self._at_work += 1
 
-    async def goes_on(self) -> bool:
-        """Wait a moment; whether anybody is still at work then."""
+    async def goes_on(self, seconds: float) -> bool:
+        """Wait so long; whether anybody is still at work then, and to go on."""
         try:
-            async with asyncio.timeout(LOOK_AGAIN):
+            async with asyncio.timeout(seconds):
                 await self._over.wait()
         except TimeoutError:
-            return True
+            return not self.is_ending
         return False
 
 
@@ -205,8 +213,7 @@ class Sender:
         try:
             shift = Shift(LOOPS * len(self._lines))
             loops = [self._loop(way, shift) for way in self._lines for _ in range(LOOPS)]
-            aside = self._fail_stranded(), self._miss_receipts()
-            ended = await asyncio.gather(*aside, *loops, return_exceptions=True)
+            ended = await asyncio.gather(self._look_aside(shift), *loops, return_exceptions=True)
         finally:
             self._pumps -= 1
             if not self._pumps:
@@ -251,7 +258,7 @@ class Sender:
         try:
             while True:
                 with self._turn(way) as turn:
-                    claimed = await self._recorded(way, results, turn)
+                    claimed = await self._recorded(way, results, turn, last=shift.is_ending)
                     results = []
                     if claimed and not at_work:
                         shift.works_again()
@@ -261,7 +268,7 @@ class Sender:
                     if claimed:
                         results = await self._attempt(way, claimed)
                         sent += len(results)
-                if not claimed and (self._stopping or not await shift.goes_on()):
+                if not claimed and (self._stopping or not await shift.goes_on(LOOK_AGAIN)):
                     return sent
         finally:
             if at_work:
@@ -281,18 +288,22 @@ class Sender:
             if turn.is_trial:
                 providers.trial_over(way.name)
 
-    async def _recorded(self, way: WayOut, results: list[DeliveryResult], turn: Turn | None = None) -> list[Delivery]:
+    async def _recorded(
+        self, way: WayOut, results: list[DeliveryResult], turn: Turn | None, *, last: bool
+    ) -> list[Delivery]:
         """Write outcomes and claim more; what the store does not take now is kept for the next pump."""
         try:
-            return await self._in_thread(partial(self._record, way, results, turn))
+            return await self._in_thread(partial(self._record, way, results, turn, last=last))
         except BaseException:
             self._owed.extend(results)
             self._cut_off = True  # the claim may have been committed all the same
             raise
 
-    def _record(self, way: WayOut, results: Sequence[DeliveryResult], turn: Turn | None) -> list[Delivery]:
-        """Write the outcomes and claim the next batch in the same commit."""
-        more = 0 if self._stopping or self.engine.intake.overtaken else self._paces[way.name].batch
+    def _record(
+        self, way: WayOut, results: Sequence[DeliveryResult], turn: Turn | None, *, last: bool
+    ) -> list[Delivery]:
+        """Write the outcomes and claim the next batch in the same commit; none if these are the `last`."""
+        more = 0 if last or self._stopping or self.engine.intake.overtaken else self._paces[way.name].batch
         line = way.name, way.queue
         lanes = lanes_from(self._claims[line])
         self._claims[line] += 1
@@ -301,6 +312,18 @@ class Sender:
             return store.record(epoch, results, now, more, [way.queue], lanes)
         most = more if turn.most is None else min(turn.most, more)
         return store.record(epoch, results, now, most, [way.queue], turn.lanes or lanes, turn.share)
+
+    async def _look_aside(self, shift: Shift) -> int:
+        """What else there is to see to, at once and every minute as long as the pump goes on."""
+        seen_to = 0
+        while True:
+            ended = await asyncio.gather(self._fail_stranded(), self._miss_receipts(), return_exceptions=True)
+            for one in ended:
+                if isinstance(one, BaseException):
+                    raise one
+                seen_to += one
+            if self._stopping or not await shift.goes_on(REST.total_seconds()):
+                return seen_to
 
     async def _fail_stranded(self) -> int:
         """What has long waited for a channel that is configured no more fails, and goes to the next person up."""

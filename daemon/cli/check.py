@@ -143,6 +143,8 @@ def _report(configuration: Configuration | None, problems: Sequence[Text], remar
 
 
 def _contents(configuration: Configuration) -> dict[str, Any]:
+    from daemon.sharing import SHARED  # noqa: PLC0415 - loads the schema library
+
     return {
         "version": configuration.version,
         "tests": len(configuration.policies.trials),
@@ -159,7 +161,8 @@ def _contents(configuration: Configuration) -> dict[str, Any]:
         "channels": [
             {"name": name, "type": each.name, "kind": configuration.kinds[name]}
             for name, each in configuration.channel_types.items()
-        ],
+        ]
+        + [{"name": name, "type": SHARED, "kind": configuration.kinds[name]} for name in configuration.sharing],
         "calendars": [
             {"name": name, "known_until": calendar.known_until} for name, calendar in configuration.calendars.items()
         ],

@@ -334,6 +334,20 @@ async def test_what_one_had_that_is_configured_no_more_is_sent_again_marked(tmp_
         assert [one["possible_duplicate"] for one in again] == ["true"]
 
 
+async def test_a_pump_that_is_never_done_ends_between_two_batches(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job has a time-out that would leave what is on the wire in doubt; what is left waits for the next pump."""
+    monkeypatch.setattr(sender, "LONGEST_SHIFT", -1.0)
+    async with two_providers(tmp_path, store_url, cases=4) as behind:
+        await behind.world.node.sync()
+        await behind.world.node.tick()
+        assert await behind.world.node.pump() == 0
+        assert {one.state for one in behind.world.store.deliveries()} == {DeliveryState.PENDING}
+        monkeypatch.setattr(sender, "LONGEST_SHIFT", 1800.0)
+        assert await behind.world.node.pump() == 4
+
+
 # --- slowness ---------------------------------------------------------------------------------------------------------
 
 
