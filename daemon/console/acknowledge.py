@@ -10,6 +10,7 @@ The page is plain HTML without a script, for old telephones.
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import b64encode
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from urllib.parse import parse_qsl
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 LARGEST = 4096  # bytes of a form of ours
 ALL = "all"
 NOBODY_ASKED: Mapping[int, Acknowledged] = MappingProxyType({})
+_TOKEN = re.compile(r"[0-9A-Za-z]*")  # what telephones take for more of a link (。, ），请…) is none of it
 _FOLDER = Path(__file__).parent
 _STYLE = (_FOLDER / "acknowledge.css").read_text(encoding="utf-8").strip()
 _HASH = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -136,12 +139,12 @@ class AcknowledgePage:
 
     def routes(self) -> Sequence[BaseRoute]:
         """Where the links lead."""
-        return [Route(PATH + "{token}", self.answer, methods=["GET", "POST"])]
+        return [Route(PATH + "{token:path}", self.answer, methods=["GET", "POST"])]
 
     async def answer(self, request: Request) -> Response:
         """The page of one token: shown for GET, taken down for POST."""
         try:
-            number = self._links().read(request.path_params["token"], self._desk.now())
+            number = self._links().read(_token(request), self._desk.now())
             message = await self._desk.message_of(number)
             if not message:
                 raise LinkUnknown  # noqa: TRY301 - said like any other link that is not ours
@@ -150,6 +153,8 @@ class AcknowledgePage:
             chosen = _chosen(message, await _form(request))
             answers = await self._desk.sign([one.delivery.id for one in chosen]) if chosen else NOBODY_ASKED
             return self._shown(await self._desk.message_of(number), answers)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it any more
         except LinkExpired:
             return self._refused(Text("链接已过期", "This link has expired"), 410)
         except LinkUnknown:
@@ -286,6 +291,12 @@ def _chosen(message: Sequence[Sent], pressed: Collection[str]) -> list[Sent]:
     if ALL in pressed or len(message) == 1:
         return list(message)
     return [one for place, one in enumerate(message) if f"item{place}" in pressed]
+
+
+def _token(request: Request) -> str:
+    """The token of the address, without what a telephone glued to it."""
+    found = _TOKEN.match(request.path_params["token"])
+    return found[0] if found else ""
 
 
 async def _form(request: Request) -> set[str]:

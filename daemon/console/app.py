@@ -31,7 +31,9 @@ def app(routes: Sequence[BaseRoute], prefix: str = "") -> Starlette:
     `prefix` is the path of the public address, if it has one: proxies either leave it there or take it away.
     """
     everywhere = [*routes, *([Mount(prefix, routes=list(routes))] if prefix else [])]
-    return Starlette(routes=everywhere, middleware=[Middleware(_Guarded)])
+    made = Starlette(routes=everywhere, middleware=[Middleware(_Guarded)])
+    made.router.redirect_slashes = False  # it would lead to whatever host the caller names, and without TLS
+    return made
 
 
 class _Guarded:

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -78,7 +79,7 @@ class Calls:
                 return self._ended("too_large", name, 413)
             news, answer = channel.hear(self._call(request, body))
             await self._ears.hear(name, news)
-        except TimeoutError:
+        except (TimeoutError, ClientDisconnect):
             return self._ended("too_slow", name, 408)
         except CallRefused as refusal:
             return self._ended("refused", name, refusal.status, refusal.code)

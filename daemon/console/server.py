@@ -1,7 +1,8 @@
 """The HTTP server under the pages: uvicorn in the daemon's own loop, with none of the habits of a server by itself.
 
 It catches no signals (the process does), keeps no access log (it would hold addresses), believes no proxy's headers,
-and opens its socket itself: uvicorn ends the whole process where it cannot listen.
+and opens its socket itself: uvicorn ends the whole process where it cannot listen. Nobody keeps a connection by being
+slow: uvicorn waits for ever for the head of a request.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from daemon import telemetry
 
@@ -24,7 +26,10 @@ log = telemetry.logger(__name__)
 
 BACKLOG = 128
 AT_ONCE = 200  # connections; more are told 503
-IDLE_FOR = 5  # seconds a connection without a request is kept
+MOST = 400  # connections; more are closed without a word: each takes one of the files the whole daemon may open
+IDLE_FOR = 5  # seconds a connection is kept after a request
+HEAD_WITHIN = 10.0  # seconds until the head of a request is there, however its bytes trickle in
+OVER_WITHIN = 60.0  # seconds until a request is answered and its answer taken; providers wait far shorter
 FINISH_WITHIN = 10  # seconds for the requests under way when we leave
 
 
@@ -33,6 +38,46 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Leave the signals to the process."""
         yield
+
+
+class _Impatient(H11Protocol):
+    """A connection that is ended when its next request is not there, or not over, in time."""
+
+    head_within, over_within = HEAD_WITHIN, OVER_WITHIN
+    _limit: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait, unless there are far too many already."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST:
+            transport.abort()
+        else:
+            self._wait(self.head_within)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing to wait for any more."""
+        self._wait(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """A request that is there has longer; more bytes of one that is not gain nothing."""
+        before = self.cycle
+        super().data_received(data)
+        if self.cycle is not before and not self.cycle.response_complete:
+            self._wait(self.over_within)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next one."""
+        self._wait(self.head_within)
+        before = self.cycle
+        super().on_response_complete()
+        if self.cycle is not before:  # it had been sent along already
+            self._wait(self.over_within)
+
+    def _wait(self, seconds: float | None) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+        self._limit = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
 
 
 class ConsoleServer:
@@ -65,10 +110,11 @@ class ConsoleServer:
             return False
         config = uvicorn.Config(
             self._app,
-            http="h11",
+            http=_Impatient,
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="error",  # a scanner must not fill the log with requests that are none
             access_log=False,
             proxy_headers=False,
             server_header=False,

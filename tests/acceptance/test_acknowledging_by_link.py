@@ -67,6 +67,18 @@ async def test_opening_the_page_acknowledges_nothing(tmp_path: Path, store_url: 
         assert HEAD in {one.to for one in told}
 
 
+@pytest.mark.parametrize("glued", ["。", "）。", ")", "，请在今天签收", "/", ".", "%E3%80%82"])
+async def test_what_a_telephone_glues_to_a_link_does_no_harm(tmp_path: Path, sqlite_store_url: str, glued: str) -> None:
+    """Programs for texts take the next mark or word for more of the link: the page is there and its button works."""
+    async with web_office(tmp_path, sqlite_store_url) as (world, telephone):
+        path = link_in(mail_to(HANDLER, await world.work()).text) + glued
+        status, page = await telephone.get(path)
+        assert status == 200
+        (button,) = buttons_on(page)
+        assert (await telephone.press(path, button))[0] == 200
+        assert signed(world) == ["start email", "start sms"]
+
+
 async def test_twice_says_since_when(tmp_path: Path, store_url: str) -> None:
     """The second press and the page opened again say when it was done; the ledger has one line."""
     async with web_office(tmp_path, store_url) as (world, telephone):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,10 +12,11 @@ import aiohttp
 import pytest
 
 from channels.base import Answer, Call, CallRefused, Learnt, News, Receipt
+from daemon.console import server as server_module
 from daemon.console.app import app
 from daemon.console.calls import LARGEST, Calls
 from daemon.console.health import Health, health_route
-from daemon.console.server import ConsoleServer
+from daemon.console.server import ConsoleServer, _Impatient
 from daemon.errors import StoreUnavailable
 from policies.text import Text
 
@@ -144,6 +146,69 @@ async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     writer.close()
     await server.stop()
     assert calls.counts["too_slow"] == 1
+
+
+async def _ended_after(port: int | None, *sent: bytes) -> bytes:
+    """What the server says on one connection to whoever sends these, one after the other, until it ends that."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reading = asyncio.create_task(reader.read())
+    for one in sent:
+        if reading.done():
+            break
+        with contextlib.suppress(ConnectionError):
+            writer.write(one)
+            await writer.drain()
+        await asyncio.wait([reading], timeout=0.02)
+    answer = await asyncio.gather(reading, return_exceptions=True)
+    writer.close()
+    return answer[0] if isinstance(answer[0], bytes) else b""
+
+
+async def test_nobody_keeps_a_connection_by_being_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing at all, a head that trickles in, and one more after a request: each is ended; who is done is served."""
+    monkeypatch.setattr(_Impatient, "head_within", 0.2)
+    monkeypatch.setattr(_Impatient, "over_within", 0.4)
+    async with console(Office()) as (base, _):
+        port = int(base.rpartition(":")[2])
+        get = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
+        nothing = _ended_after(port)
+        trickling = _ended_after(port, get, *[b"x: y\r\n"] * 1000)
+        afterwards = _ended_after(port, get + b"\r\n", *[b"x"] * 1000)
+        body = b"POST /in/sms?token=right HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n"
+        dawdling = _ended_after(port, body, *[b"x"] * 1000)
+        async with asyncio.timeout(20):
+            said = await asyncio.gather(nothing, trickling, afterwards, dawdling)
+        assert said[:2] == [b"", b""]
+        assert said[2].startswith(b"HTTP/1.1 200")
+        assert said[2].count(b"HTTP/1.1") == 1
+        assert said[3] == b""
+        assert (await ask(f"{base}/healthz"))[0] == 200
+
+
+async def test_far_too_many_connections_take_no_more_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those beyond the limit are closed at once; when the others are gone, calls are taken again."""
+    monkeypatch.setattr(server_module, "MOST", 5)
+    office = Office()
+    async with console(office) as (base, _):
+        port = int(base.rpartition(":")[2])
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()
+        for _, one in held:
+            one.close()
+            await one.wait_closed()
+        await asyncio.sleep(0)
+        assert (await ask(f"{base}/in/sms?token=right"))[0] == 200
+
+
+async def test_no_answer_leads_to_another_host() -> None:
+    """A slash too many is a page that is not there, not a redirection to the host the caller named."""
+    async with console(Office()) as (base, _):
+        status, _, headers = await ask(f"{base}/healthz/", headers={"Host": "evil.example.com"}, allow_redirects=False)
+    assert status == 404
+    assert "Location" not in headers
 
 
 async def test_the_health_page_tells_and_every_answer_is_guarded() -> None:
