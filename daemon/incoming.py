@@ -22,17 +22,18 @@ from daemon.replies import understood
 from daemon.source.people import sms_address
 from daemon.store.arrivals import comes_to
 from daemon.store.values import Came, DeliveryState, ReceiptTold, Reply
+from daemon.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Executor
     from datetime import datetime
 
     from channels.base import Learnt, Said
     from daemon.clock import Clock
     from daemon.engine import Engine
-    from daemon.sender import WayOut
     from daemon.store.values import Delivery, Incoming
+    from daemon.ways import WayOut
     from policies.model import Directory
 
 log = telemetry.logger(__name__)
@@ -165,7 +166,7 @@ class Receiving:
         """Write down, in one transaction, all that was heard meanwhile: of a thousand calls few wait for a disk."""
         heard, self._heard = self._heard, []
         try:
-            new = await self._in_thread(partial(self._write, [(one.channel, one.told) for one in heard]))
+            new = await in_thread(self._executor, partial(self._write, [(one.channel, one.told) for one in heard]))
         except Exception as error:  # noqa: BLE001 - each caller is told
             for one in heard:
                 one.new.set_exception(error)
@@ -243,9 +244,9 @@ class Receiving:
     async def take_in(self) -> int:
         """Take over what was heard, until nothing more can be now; returns how much was done with."""
         total = 0
-        while (batch := await self._in_thread(self._take_in)) is not None:
+        while (batch := await in_thread(self._executor, self._take_in)) is not None:
             total += batch
-        await self._in_thread(self._tidy)
+        await in_thread(self._executor, self._tidy)
         return total
 
     def _take_in(self) -> int | None:
@@ -326,9 +327,6 @@ class Receiving:
         if self._tidied_at is None or not self._tidied_at <= now < self._tidied_at + TIDY_EVERY:
             self.engine.store.tidy_inbox(now)
             self._tidied_at = now
-
-    async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
 
 def _wait(one: Incoming) -> timedelta:

@@ -168,6 +168,18 @@ def mergeable(delivery: Delivery) -> Delivery:
     return replace(delivery, notice=replace(delivery.notice, digest=True))
 
 
+def waiting(one: Delivery, until: datetime, now: datetime, why: str = Why.QUIET.value) -> DeliveryResult:
+    """Not now: the hour is quiet, or the case is gone and that is not believed."""
+    return DeliveryResult(
+        one,
+        DeliveryState.RETRYING,
+        now,
+        error=why,
+        not_before_at=until,
+        possible_duplicate=one.possible_duplicate,
+    )
+
+
 def not_resent(letter: Letter, now: datetime) -> list[DeliveryResult]:
     """Perhaps it went out, nobody can say, and its step does not want it twice: each notice goes another way."""
     return [

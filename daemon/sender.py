@@ -1,6 +1,6 @@
 """The delivery side: claim -> gate -> render -> send -> record, one pump per channel, until nothing more may go out.
 
-Providers that share a channel have loops of their own for it (decision 0007); a slow one delays nobody.
+Providers that share a channel have loops of their own for it (decision 0008); a slow one delays nobody.
 Two loops per channel take turns: while one batch is on the wire, the other is being recorded and the next one claimed
 in the same commit. What is claimed and not yet recorded is therefore at most two batches, and that is all a crash can
 put in doubt. A batch is about what the channel sends in a quarter of a second (decision 0002).
@@ -12,117 +12,52 @@ import asyncio
 import dataclasses
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from channels.base import CANNOT_ASK, OutcomeUnknown, PermanentFailure, Receipt, SendError, TemporaryFailure
+from channels.base import CANNOT_ASK, OutcomeUnknown, PermanentFailure, Receipt, SendError
 from channels.wire.identity import reference_of
-from channels.wire.sms import sms_parts
 from daemon import telemetry
-from daemon.budget import Fate, Wish, words_of
-from daemon.engine import DOUBTED
 from daemon.entries import POSTPONE
-from daemon.errors import DaemonError
 from daemon.letters import (
     REST,
     Letter,
-    as_of,
     contented,
-    letters_of,
-    mergeable,
     not_resent,
-    over_budget,
-    result_of,
     results_of,
+    waiting,
 )
-from daemon.medium import Medium
-from daemon.offers import NO_OFFER
+from daemon.preparing import Preparing
 from daemon.providers import Providers
-from daemon.render import LinkForbidden, PrivateContent, RenderError, without_mark
 from daemon.store.lanes import lanes_from
-from daemon.store.stops import OPTED_OUT
 from daemon.store.values import DeliveryResult, DeliveryState
-from policies.model import Why
+from daemon.threads import in_thread
+from daemon.ways import BATCH, Pace
+from daemon.writing import Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from concurrent.futures import Executor
 
-    from channels.base import Channel, Message, Outcome
+    from channels.base import Message, Outcome
     from daemon.clock import Clock
     from daemon.engine import Engine
-    from daemon.offers import Offer
     from daemon.providers import Turn
     from daemon.render import Renderer
     from daemon.sharing import Sharing
     from daemon.store.values import Delivery
+    from daemon.ways import WayOut
 
 log = telemetry.logger(__name__)
 
-BATCH = 64  # at most, per loop, unless the channel sends more at the same time
 LOOPS = 2
-AIM = 0.25  # seconds a batch should take: short enough to leave little in doubt, long enough to share a commit
 LEFT = "provider_left"  # why another provider is to send it: this one, which perhaps did, is left alone
 LONGEST_SHIFT = 1800.0  # seconds: a pump that is never done ends then, far from the time-out of its job
 LOOK_AGAIN = 1.0  # seconds: a channel with nothing to send looks so often while another is at work
 ASK_TIMES = 5  # a provider that could be asked but does not answer is asked so often before anything is sent again
-LINK = "link_forbidden"  # the error of a text that holds a link where the channel takes none
-PRIVATE = "private_content"  # the error of what was stopped because it would have told of a person
 STRANDED_FOR = timedelta(minutes=10)  # long enough for every node to read a new configuration
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class WayOut:
-    """One configured channel, opened: its name in the YAML, the kind of address it needs, itself, what it lets by.
-
-    `shares`: the channel it is one of the providers behind, where it is to serve that.
-    """
-
-    name: str
-    kind: str
-    channel: Channel
-    medium: Medium = field(default_factory=Medium)
-    shares: str = ""
-
-    @property
-    def queue(self) -> str:
-        """The channel whose notices it sends."""
-        return self.shares or self.name
-
-    @property
-    def at_once(self) -> int:
-        """How many messages it sends at the same time; a channel that does not say is given whole batches."""
-        told: object = getattr(self.channel, "at_once", BATCH)
-        return told if isinstance(told, int) and told > 0 else BATCH
-
-    @property
-    def tells_delivery(self) -> bool:
-        """Whether the provider can be asked if a message has arrived."""
-        return getattr(self.channel, "tells_delivery", False) is True
-
-
-class Pace:
-    """How many messages one loop claims: as many as the channel sends at once, more where it is fast.
-
-    Whatever is claimed when the process dies is sent again with a mark. Behind a slow relay a large batch would
-    put the mark on hundreds of messages that had not even been tried.
-    """
-
-    def __init__(self, at_once: int) -> None:
-        self.batch = self._least = at_once
-        self._most = max(BATCH, at_once)
-
-    def learn(self, sent: int, seconds: float) -> None:
-        """Take what the last batch took as the measure of the next."""
-        if seconds > 2 * AIM:
-            self.batch = max(self.batch // 2, self._least)
-        elif seconds < AIM and sent >= self.batch:
-            self.batch = min(self.batch * 2, self._most)
 
 
 class Shift:
@@ -179,7 +114,6 @@ class Sender:
     ) -> None:
         self.engine = engine
         self.ways = ways
-        self.renderer = renderer
         self._clock = clock
         self._executor = executor
         self._stopping = False
@@ -192,13 +126,19 @@ class Sender:
         self._begin = asyncio.Lock()
         self._looked_for_stranded_at: datetime | None = None
         self.providers = {name: Providers(name, shared) for name, shared in sharing.items()}
+        self._writing = Writing(engine, renderer)
+        self._preparing = Preparing(engine, self._writing, clock, executor, self.providers)
         self._lines = [*ways.values()]  # a pair of loops each
         for name, shared in sharing.items():
             self._lines += [dataclasses.replace(ways[one], shares=name) for one in shared.providers]
         self._paces = {name: Pace(way.at_once) for name, way in ways.items()}
-        self.stopped: dict[str, datetime] = {}  # case -> when a message about it was stopped for what it would tell
         self._claims = Counter[tuple[str, str]]()  # how often each line asked for more: now and then from a lower lane
         self.refusing: dict[str, str] = {}  # channel -> code, while its provider refuses everything
+
+    @property
+    def stopped(self) -> Mapping[str, datetime]:
+        """Case -> when a message about it was last stopped because it would have told of a person."""
+        return self._writing.stopped
 
     async def pump(self) -> int:
         """Send until nothing more may go out now; returns how many attempts were made.
@@ -247,7 +187,7 @@ class Sender:
         if not self._cut_off or self._pumps or self._elder is not None:
             return
         owed, now = list(self._owed), self._clock.now()
-        doubtful = await self._in_thread(lambda: self.engine.store.settle(self.engine.epoch, owed, now))
+        doubtful = await in_thread(self._executor, lambda: self.engine.store.settle(self.engine.epoch, owed, now))
         self._cut_off, self._owed = False, []
         log.warning(telemetry.SETTLED, recorded=len(owed), in_doubt=doubtful)
 
@@ -293,7 +233,7 @@ class Sender:
     ) -> list[Delivery]:
         """Write outcomes and claim more; what the store does not take now is kept for the next pump."""
         try:
-            return await self._in_thread(partial(self._record, way, results, turn, last=last))
+            return await in_thread(self._executor, partial(self._record, way, results, turn, last=last))
         except BaseException:
             self._owed.extend(results)
             self._cut_off = True  # the claim may have been committed all the same
@@ -332,13 +272,13 @@ class Sender:
             return 0
         store, epoch = self.engine.store, self.engine.epoch
         known = {*self.ways, *self.providers}
-        gone = await self._in_thread(lambda: store.stranded(known, now - STRANDED_FOR))
+        gone = await in_thread(self._executor, lambda: store.stranded(known, now - STRANDED_FOR))
         failed = 0
-        while gone and (claimed := await self._in_thread(lambda: self._claim_stranded(gone, now))):
+        while gone and (claimed := await in_thread(self._executor, lambda: self._claim_stranded(gone, now))):
             results = [DeliveryResult(one, DeliveryState.FAILED, now, error="no_such_channel") for one in claimed]
             try:
                 results = [await self._after(result) for result in results]
-                await self._in_thread(partial(store.record, epoch, results, now))
+                await in_thread(self._executor, partial(store.record, epoch, results, now))
             except BaseException:
                 self._cut_off = True
                 raise
@@ -351,15 +291,15 @@ class Sender:
         store, missed = self.engine.store, 0
         while not (self._stopping or self.engine.intake.overtaken):
             now = self._clock.now()
-            overdue = await self._in_thread(partial(store.overdue_receipts, now, BATCH))
+            overdue = await in_thread(self._executor, partial(store.overdue_receipts, now, BATCH))
             given_up: list[int] = []
             stuck: list[int] = []
             for one in overdue:
                 if not await self._has_arrived(one):
                     (given_up if await self._gone_another_way(one, now) else stuck).append(one.id)
-            await self._in_thread(partial(store.give_up_waiting, given_up, now))
+            await in_thread(self._executor, partial(store.give_up_waiting, given_up, now))
             if stuck:
-                await self._in_thread(partial(store.put_off_receipts, stuck, now + POSTPONE))
+                await in_thread(self._executor, partial(store.put_off_receipts, stuck, now + POSTPONE))
             missed += len(given_up)
             if len(overdue) < BATCH:
                 break
@@ -372,18 +312,18 @@ class Sender:
         if way is None or in_digest:  # the key of the digest is not kept once the provider took it
             return False
         try:
-            receipt = await way.channel.lookup(self._message(way, Letter((one,))))
+            receipt = await way.channel.lookup(self._writing.message(way, Letter((one,))))
         except Exception:  # noqa: BLE001 - whatever it says, it is no receipt
             return False
         if receipt is None or not receipt.delivered:
             return False
         result = DeliveryResult(one, DeliveryState.DELIVERED, self._clock.now(), reference=one.reference)
-        await self._in_thread(lambda: self.engine.store.record(self.engine.epoch, [result], result.at))
+        await in_thread(self._executor, lambda: self.engine.store.record(self.engine.epoch, [result], result.at))
         return True
 
     async def _gone_another_way(self, one: Delivery, now: datetime) -> bool:
         try:
-            await self._in_thread(partial(self.engine.fall_upward, one, now))
+            await in_thread(self._executor, partial(self.engine.fall_upward, one, now))
         except Exception as error:  # noqa: BLE001 - one poisonous row must not stop the others; it is tried again
             log.error(telemetry.POSTPONED, case=one.notice.case_key, problem=f"{type(error).__name__}: {error}")  # noqa: TRY400 - no traceback in the log
             return False
@@ -394,17 +334,6 @@ class Sender:
             return self.engine.store.claim_deliveries(self.engine.epoch, now, BATCH, channels)
         except BaseException:
             self._cut_off = True
-            raise
-
-    async def _in_thread(self, call: Callable[[], T]) -> T:
-        """Run it in a thread. A thread cannot be cancelled: it is waited for, or it would claim behind our back."""
-        running = asyncio.get_running_loop().run_in_executor(self._executor, call)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await asyncio.wait([running])
-            if not running.cancelled():
-                running.exception()  # it is of no interest any more
             raise
 
     # --- one batch -------------------------------------------------------------------------------------
@@ -418,188 +347,18 @@ class Sender:
             raise
 
     async def _attempted(self, way: WayOut, claimed: Sequence[Delivery]) -> list[DeliveryResult]:
-        ready, results = await self._prepared(way, claimed)
-        await self._bind_digests([letter for letter, _ in ready])
+        ready, results = await self._preparing.prepared(way, claimed)
+        await self._preparing.bind_digests([letter for letter, _ in ready])
         answered, to_send = await self._ask(way, ready)
         results.extend(answered)
         outcomes = await self._send(way, [message for _, message in to_send]) if to_send else []
-        await self._give_back_unspent(way, to_send, outcomes)
+        await self._preparing.give_back_unspent(way, to_send, outcomes)
         done_at = self._clock.now()
         for (letter, _), outcome in zip(to_send, outcomes, strict=True):
             results.extend(results_of(letter, outcome, done_at))
         if not way.tells_delivery:
             results = [contented(result) for result in results]
         return [await self._after(result) for result in results]
-
-    async def _prepared(
-        self, way: WayOut, claimed: Sequence[Delivery], *, merged: bool = False
-    ) -> tuple[list[tuple[Letter, Message]], list[DeliveryResult]]:
-        """The messages that are to leave, and what became of the deliveries that are in none.
-
-        `merged`: they were brought together because a budget is short, and are not brought together again.
-        """
-        now = self._clock.now()
-        try:
-            refused = await self._in_thread(lambda: self.engine.gate(claimed, now))
-            quiet = self.engine.quiet([one for one in claimed if one.notice.key not in refused], now)
-        except Exception as error:  # noqa: BLE001 - a database is away or at odds with us: nothing was sent
-            problem = error.message.zh if isinstance(error, DaemonError) else type(error).__name__
-            log.warning(telemetry.POSTPONED, channel=way.name, problem=problem)
-            return [], [result_of(one, TemporaryFailure("gate"), now) for one in claimed]
-        results = [_not_true(one, refused[one.notice.key], now) for one in claimed if one.notice.key in refused]
-        true = [one for one in claimed if one.notice.key not in refused]
-        results += [_waiting(one, quiet[one.notice.key], now) for one in true if one.notice.key in quiet]
-        true = [one for one in true if one.notice.key not in quiet]
-        results += [_refused_by_reader(one, now) for one in true if self.engine.is_stopped(one)]
-        true = [one for one in true if not self.engine.is_stopped(one)]
-        ready: list[tuple[Letter, Message]] = []
-        for letter in letters_of(true, _two if merged else self._at_least):
-            written, unwritten = self._write(way, letter, now)
-            ready.extend(written)
-            results.extend(unwritten)
-        ready, private = await self._without_private(way, ready, now)
-        ready, others = await self._within_budget(way, ready, now, merged=merged)
-        return ready, results + private + others
-
-    # --- what is private -------------------------------------------------------------------------------
-
-    async def _without_private(
-        self, way: WayOut, ready: list[tuple[Letter, Message]], now: datetime
-    ) -> tuple[list[tuple[Letter, Message]], list[DeliveryResult]]:
-        """The messages that quote no personal field of the cases they are about, and those that were stopped.
-
-        A digest is taken apart: only the notice that quotes one is stopped.
-        """
-        said = [(_shown(way, message), [one.notice for one in letter.deliveries]) for letter, message in ready]
-        if not said:
-            return ready, []
-        quoting = await self._in_thread(lambda: self.engine.quoting(said))
-        passed: list[tuple[Letter, Message]] = []
-        results: list[DeliveryResult] = []
-        singly: list[tuple[Letter, Message]] = []
-        for (letter, message), private in zip(ready, quoting, strict=True):
-            if not private:
-                passed.append((letter, message))
-            elif letter.digest:
-                for single in letter.singly():
-                    written, unwritten = self._write(way, single, now)
-                    singly.extend(written)
-                    results.extend(unwritten)
-            else:
-                log.warning(telemetry.PRIVATE_CONTENT, notice=letter.key, channel=way.name)
-                results.extend(self._stopped(letter, now))
-        if singly:
-            more, others = await self._without_private(way, singly, now)
-            passed += more
-            results += others
-        return passed, results
-
-    def _stopped(self, letter: Letter, now: datetime) -> list[DeliveryResult]:
-        """Its notices go another way or upward, and the administrators hear of it."""
-        self.stopped.update((one.notice.case_key, now) for one in letter.deliveries if one.notice.case_key)
-        return [DeliveryResult(one, DeliveryState.FAILED, now, error=PRIVATE) for one in letter.deliveries]
-
-    # --- budgets ---------------------------------------------------------------------------------------
-
-    async def _within_budget(
-        self, way: WayOut, ready: list[tuple[Letter, Message]], now: datetime, *, merged: bool
-    ) -> tuple[list[tuple[Letter, Message]], list[DeliveryResult]]:
-        """What the channel's budget lets through, written down as spent; the rest is merged, put off or refused."""
-        budget = way.medium.budget
-        if budget is None or not ready:
-            return ready, []
-        wishes = [self._wish(way, letter, message, merged=merged) for letter, message in ready]
-        verdicts = await self._in_thread(
-            lambda: self.engine.store.spend(self.engine.epoch, way.name, budget, wishes, now, way.queue)
-        )
-        going: list[tuple[Letter, Message]] = []
-        results: list[DeliveryResult] = []
-        to_merge: list[Delivery] = []
-        for one, wish, verdict in zip(ready, wishes, verdicts, strict=True):
-            if verdict.fate is Fate.GO:
-                going.append(one)
-            elif verdict.fate is Fate.MERGE:
-                to_merge.extend(one[0].deliveries)
-            else:
-                log.warning(telemetry.OVER_BUDGET, channel=way.name, rule=verdict.rule, notices=len(one[0].deliveries))
-                results.extend(over_budget(one[0], verdict, now, urgent=wish.urgent))
-        if to_merge:
-            more, others = await self._merged(way, to_merge, now)
-            going += more
-            results += others
-        return going, results
-
-    async def _merged(
-        self, way: WayOut, deliveries: Sequence[Delivery], now: datetime
-    ) -> tuple[list[tuple[Letter, Message]], list[DeliveryResult]]:
-        """The same people's notices, and whatever else is due to leave for them, in as few messages as may be."""
-        people = {one.notice.person for one in deliveries}
-        share = self.providers[way.shares].none_to(way.name) if way.shares else None
-        more = await self._in_thread(
-            lambda: self.engine.store.claim_waiting_for(self.engine.epoch, way.queue, people, now, share)
-        )
-        together = [mergeable(one) if self.engine.may_merge(one) else one for one in (*deliveries, *more)]
-        return await self._prepared(way, together, merged=True)
-
-    def _wish(self, way: WayOut, letter: Letter, message: Message, *, merged: bool) -> Wish:
-        first = letter.deliveries[0]
-        subject, text = without_mark(message)
-        return Wish(
-            reference_of(message.key),
-            first.notice.person,
-            words_of(subject, text),
-            sms_parts(message.text) if way.kind == "sms" else 1,
-            urgent=any(map(self.engine.is_urgent, letter.deliveries)),
-            may_merge=not merged and not letter.digest and self.engine.may_merge(first),
-            notices=len(letter.deliveries),
-        )
-
-    async def _give_back_unspent(
-        self, way: WayOut, sent: Sequence[tuple[Letter, Message]], outcomes: Sequence[Outcome]
-    ) -> None:
-        """What the provider certainly did not take does not count; what perhaps went out before does."""
-        refused = [
-            reference_of(message.key)
-            for (letter, message), outcome in zip(sent, outcomes, strict=True)
-            if isinstance(outcome, TemporaryFailure | PermanentFailure) and not letter.possible_duplicate
-        ]
-        if refused and way.medium.budget is not None:
-            await self._in_thread(lambda: self.engine.store.give_back_spent(way.name, refused))
-
-    def _at_least(self, one: Delivery) -> int:
-        """How many notices to one person make a digest, by the policy this one was decided by."""
-        policy = self.engine.rules.policies_for(one.policy_version).policies.get(one.notice.policy)
-        return policy.digest.at_least if policy is not None and policy.digest is not None else 2
-
-    def _write(
-        self, way: WayOut, letter: Letter, now: datetime
-    ) -> tuple[list[tuple[Letter, Message]], list[DeliveryResult]]:
-        """The message of a letter, or how its notices failed; a digest that cannot be written goes notice by notice."""
-        try:
-            return [(letter, self._message(way, letter))], []
-        except LookupError:
-            problem = "no_address"
-        except Exception as error:  # noqa: BLE001 - one that cannot be rendered must not stop the others
-            told = error.message.zh if isinstance(error, RenderError) else type(error).__name__
-            log.warning(telemetry.NOT_RENDERED, notice=letter.key, problem=told)
-            problem = LINK if isinstance(error, LinkForbidden) else f"render:{type(error).__name__}"
-            if letter.digest:
-                parts = [self._write(way, single, now) for single in letter.singly()]
-                return [one for written, _ in parts for one in written], [one for _, lost in parts for one in lost]
-            if isinstance(error, PrivateContent):
-                return [], self._stopped(letter, now)
-            for one in letter.deliveries:
-                self.engine.rules.faults.note(one.policy_version, one.notice.case_key)
-        return [], [DeliveryResult(one, DeliveryState.FAILED, now, error=problem) for one in letter.deliveries]
-
-    async def _bind_digests(self, letters: Sequence[Letter]) -> None:
-        """Before a digest leaves it is on record what is in it: after a crash it is asked about, and resent, as one.
-
-        What was in one and leaves alone is on record as alone again: a receipt names the message it came in.
-        """
-        bound = {one.id: letter.key for letter in letters for one in letter.deliveries if letter.is_new_to(one)}
-        if bound:
-            await self._in_thread(partial(self.engine.store.bind_digest, self.engine.epoch, bound))
 
     async def _send(self, way: WayOut, messages: Sequence[Message]) -> list[Outcome]:
         clock = asyncio.get_running_loop().time
@@ -623,40 +382,6 @@ class Sender:
         a_message = took / -(-len(messages) // way.at_once)  # as many at once as it sends
         return self.providers[way.shares].learn(way.name, outcomes, a_message, self._clock.now())
 
-    def _message(self, way: WayOut, letter: Letter) -> Message:
-        first = letter.deliveries[0]
-        official = self.engine.directory.officials[first.notice.person]
-        if letter.digest:
-            stamps = [stamp for one in letter.deliveries if (stamp := as_of(one)) is not None]
-            return self.renderer.digest(
-                [(one.notice, one.created_at) for one in letter.deliveries],
-                official,
-                way.kind,
-                key=letter.digest,
-                possible_duplicate=letter.possible_duplicate,
-                as_of=min(stamps, default=None),
-                offer=self._offer(way, letter),
-                medium=way.medium,
-            )
-        return self.renderer.render(
-            first.notice,
-            official,
-            way.kind,
-            possible_duplicate=first.possible_duplicate,
-            as_of=as_of(first),
-            decided_at=first.created_at,
-            offer=self._offer(way, letter),
-            medium=way.medium,
-        )
-
-    def _offer(self, way: WayOut, letter: Letter) -> Offer:
-        """How its reader may acknowledge it, if he is one of those who should."""
-        asked = [one for one in letter.deliveries if self.engine.wants_acknowledgement(one)]
-        if not asked:
-            return NO_OFFER
-        first, decided_at = min(one.id for one in letter.deliveries), max(one.created_at for one in letter.deliveries)
-        return self.renderer.offers.of(way.name, letter.key, first, decided_at)
-
     async def _ask(
         self, way: WayOut, ready: Sequence[tuple[Letter, Message]]
     ) -> tuple[list[DeliveryResult], list[tuple[Letter, Message]]]:
@@ -678,7 +403,7 @@ class Sender:
         if not (way.shares and self.providers[way.shares].is_left(way.name)):
             return results, to_send + again
         now = self._clock.now()
-        left = [_waiting(one, now, now, LEFT) for letter, _ in again for one in letter.deliveries]
+        left = [waiting(one, now, now, LEFT) for letter, _ in again for one in letter.deliveries]
         return results + left, to_send
 
     async def _ask_about(
@@ -686,7 +411,7 @@ class Sender:
     ) -> tuple[list[DeliveryResult], list[tuple[Letter, Message]]]:
         """What became of one message in doubt, or as what it is to be sent again."""
         certain = letter.certain()
-        unmarked = self._message(way, certain)
+        unmarked = self._writing.message(way, certain)
         try:
             receipt = await self._looked_up(way, letter, unmarked, message)
         except OutcomeUnknown as riddle:
@@ -723,7 +448,9 @@ class Sender:
         notice = letter.deliveries[0].notice
         if not notice.case_key:  # about duban itself: all of these share one chain, which may be long
             return letter.attempts - 1
-        return 1 + await self._in_thread(partial(self.engine.store.asked_in_vain, notice.case_key, notice.key))
+        return 1 + await in_thread(
+            self._executor, partial(self.engine.store.asked_in_vain, notice.case_key, notice.key)
+        )
 
     async def _after(self, result: DeliveryResult) -> DeliveryResult:
         """A failed delivery goes to the next person up first, and is a failure only when that is written down."""
@@ -734,44 +461,9 @@ class Sender:
         if not notice.case_key:
             return result
         try:
-            await self._in_thread(partial(self.engine.fall_upward, result.delivery, result.at))
+            await in_thread(self._executor, partial(self.engine.fall_upward, result.delivery, result.at))
         except Exception as error:  # noqa: BLE001 - one poisonous row must not stop the others; it is tried again
             log.error(telemetry.POSTPONED, case=notice.case_key, problem=f"{type(error).__name__}: {error}")  # noqa: TRY400 - no traceback in the log
             again = result.at + POSTPONE
             return dataclasses.replace(result, state=DeliveryState.RETRYING, not_before_at=again)
         return result
-
-
-def _shown(way: WayOut, message: Message) -> str:
-    """What others may read on the way: of a mail the subject, of everything else all of it."""
-    if way.kind == "email":
-        return message.subject
-    return "\n".join((message.subject, message.text, *message.params.values()))
-
-
-def _two(_one: Delivery) -> int:
-    return 2
-
-
-def _not_true(one: Delivery, why: str, now: datetime) -> DeliveryResult:
-    """It does not go out; if its case is gone together with most others it waits until that is believed, or over."""
-    if why == DOUBTED:
-        return _waiting(one, now + POSTPONE, now, why)
-    return DeliveryResult(one, DeliveryState.CANCELLED, now, error=why)
-
-
-def _refused_by_reader(one: Delivery, now: datetime) -> DeliveryResult:
-    """Its reader stopped this channel (退订) since it was decided: it goes another way, or upward."""
-    return DeliveryResult(one, DeliveryState.FAILED, now, error=OPTED_OUT, possible_duplicate=one.possible_duplicate)
-
-
-def _waiting(one: Delivery, until: datetime, now: datetime, why: str = Why.QUIET.value) -> DeliveryResult:
-    """Not now: the hour is quiet, or the case is gone and that is not believed."""
-    return DeliveryResult(
-        one,
-        DeliveryState.RETRYING,
-        now,
-        error=why,
-        not_before_at=until,
-        possible_duplicate=one.possible_duplicate,
-    )

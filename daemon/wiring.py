@@ -39,12 +39,13 @@ from daemon.reach import nightly
 from daemon.render import Renderer
 from daemon.rules import Rules
 from daemon.second_look import failed_trials
-from daemon.sender import Sender, WayOut
+from daemon.sender import Sender
 from daemon.settings import console_in_place
 from daemon.source.database import DatabaseSource
 from daemon.store import Store
 from daemon.store.values import Event
 from daemon.store.versions import SHOWN
+from daemon.ways import WayOut
 from policies.duration import Duration, Unit
 from policies.moving import shift
 from policies.text import Text

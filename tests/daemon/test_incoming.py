@@ -15,8 +15,8 @@ from daemon.clock import ManualClock
 from daemon.errors import StoreUnavailable
 from daemon.incoming import KEPT_FOR, LONGEST_WAIT, UNHEARD_FOR, Addresses, Receiving, receipt_of, reply_of
 from daemon.replies import Command
-from daemon.sender import WayOut
 from daemon.store.values import Came, ReceiptTold, Reply
+from daemon.ways import WayOut
 from policies.model import Directory, Official
 from policies.text import Text
 from support.imap_server import imap_server

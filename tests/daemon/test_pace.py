@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.sender import AIM, BATCH, Pace
+from daemon.ways import AIM, BATCH, Pace
 
 
 @pytest.mark.parametrize(
