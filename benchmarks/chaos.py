@@ -25,7 +25,7 @@ def main() -> int:
     from support.chaos import Chaos, run_chaos  # noqa: PLC0415 - needs the path that `common` sets
 
     chosen = _arguments()
-    chaos = Chaos(chosen.notices, chosen.kills, chosen.seed, chosen.nodes, chosen.storm)
+    chaos = Chaos(chosen.notices, chosen.kills, chosen.seed, chosen.nodes, chosen.in_order, chosen.storm)
     console = Console()
     console.print(f"seed {chaos.seed}")
     columns = (TextColumn("final"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -55,6 +55,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--nodes", type=int, default=1, choices=(1, 2))
     parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument(
+        "--in-order", action="store_true", help="one channel after the other, a minute for each receipt"
+    )
     parser.add_argument("--storm", type=int, default=0, help="requests of each server the storm lasts")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     return parser.parse_args()

@@ -44,7 +44,8 @@ AUDIT_GRACE = timedelta(minutes=5)
 ASKED = "sms"  # the channel whose provider can be asked
 RECORDS = {"email": "mails", "sms": "texts", "chat": "chats"}
 WEBHOOK_SECRET = "whsec_bm90LWEtcmVhbC1zZWNyZXQtYnV0LWxvbmc="
-PER_CASE = len(RECORDS)
+ALL_OF_THEM = "via: [sms, email, chat]"
+ONE_AFTER_THE_OTHER = "via: {in_order: [sms, chat, email], wait: 1 分钟}"
 SLOW_TO_END = 1800.0  # seconds after the last kill; retries wait longer each time
 LOOK_EVERY = 0.5
 
@@ -57,12 +58,18 @@ class Chaos:
     kills: int
     seed: int
     nodes: int = 1
+    in_order: bool = False  # one channel after the other, instead of all of them for every case
     storm: int = 0  # requests of each server the storm lasts; 0: as many as it has notices
 
     @property
+    def per_case(self) -> int:
+        """How many notices each case has at least."""
+        return 1 if self.in_order else len(RECORDS)
+
+    @property
     def cases(self) -> int:
-        """Each has one notice a channel."""
-        return -(-self.notices // PER_CASE)
+        """As many as give so many notices."""
+        return -(-self.notices // self.per_case)
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,10 @@ class Aftermath:
         failed = [one for one in self.deliveries if one.state is DeliveryState.FAILED]
         wrong = [
             ("notices nobody planned", [key for key in arrived if key.startswith("?")]),
-            ("fewer notices than planned", ["-"] * max(0, PER_CASE * self.chaos.cases - len(self.deliveries))),
+            (
+                "fewer notices than planned",
+                ["-"] * max(0, self.chaos.per_case * self.chaos.cases - len(self.deliveries)),
+            ),
             ("not final", [one.notice.key for one in self.deliveries if one.state not in FINAL]),
             ("cancelled", [one.notice.key for one in self.deliveries if one.state is DeliveryState.CANCELLED]),
             (
@@ -150,7 +160,7 @@ class Aftermath:
         texts = {reference_of(one.notice.key): one for one in self.deliveries if one.notice.channel == ASKED}
         arrived = [(texts[reference], states) for reference, states in told.items() if ARRIVED in states]
         return [
-            f"{one.notice.key}, {one.state.value}, told {sorted(states)}"
+            f"{one.notice.key}, {one.state.value} {one.error} after {one.attempts}, told {sorted(states)}"
             for one, states in arrived
             if one.delivered_at is None or (states == {ARRIVED} and one.state is not DeliveryState.DELIVERED)
         ]
@@ -282,7 +292,7 @@ class Nodes:
 
     def _share(self) -> float:
         """How many notices are to be final before the last kill: they fall between the first and the last message."""
-        return 0.9 * PER_CASE * self._chaos.cases
+        return 0.9 * self._chaos.per_case * self._chaos.cases
 
     def _start(self, number: int) -> None:
         with (self._folder / f"log{number}").open("ab") as log:
@@ -315,7 +325,7 @@ class Nodes:
     def _look(self, happened: str) -> None:
         time.sleep(LOOK_EVERY)
         final = self._final()
-        self._say(final, max(final, PER_CASE * self._chaos.cases), happened)
+        self._say(final, max(final, self._chaos.per_case * self._chaos.cases), happened)
 
     def _final(self) -> int:
         by_state = self._store.counts()["deliveries"]
@@ -330,7 +340,8 @@ class Nodes:
     def _over(self) -> bool:
         by_state = self._store.counts()["deliveries"]
         final = sum(by_state.get(state.value, 0) for state in FINAL)
-        return final >= PER_CASE * self._chaos.cases and final == sum(by_state.values())
+        waiting = self._store.next_delivery_at()  # also for a receipt, whose end brings the next channel
+        return final >= self._chaos.per_case * self._chaos.cases and final == sum(by_state.values()) and waiting is None
 
 
 @contextmanager
@@ -370,7 +381,7 @@ def _office(folder: Path, store_url: str, chaos: Chaos, ports: Mapping[str, int]
         store_url=store_url,
         calendar="weekdays",
     )
-    office.change("policies/office.yaml", "via: [sms, email]", "via: [sms, email, chat]")
+    office.change("policies/office.yaml", "via: [sms, email]", ONE_AFTER_THE_OTHER if chaos.in_order else ALL_OF_THEM)
     office.change(
         "duban.yaml", "    connections: 4\n", "    connections: 4\n    command_timeout: 2\n    body_timeout: 2\n"
     )

@@ -65,6 +65,7 @@ class FaultyServer:
         self.requests = 0
         self.hanging = asyncio.Event()
         self.late: float | None = None  # seconds until a slow answer comes by itself; None: when it is released
+        self.late_answer = (400, "{}")  # taken for the answer to another message it does harm
         self.on_taken: Callable[[Mapping[str, Any]], None] = lambda _message: None
         self.released = asyncio.Event()
         self._faults: deque[Fault] = deque()
@@ -99,7 +100,8 @@ class FaultyServer:
             self.hanging.set()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.released.wait(), self.late)
-            return web.Response(status=400, text="{}")  # taken for the answer to another message it does harm
+            status, text = self.late_answer
+            return web.Response(status=status, text=text, content_type="application/json")
         if fault.word in NONSENSE:
             kind, text = NONSENSE[fault.word]
             return web.Response(status=200, content_type=kind, text=text)

@@ -67,6 +67,7 @@ class SmtpServer:
         self.port = 0
         self.hanging = asyncio.Event()
         self.late: float | None = None  # seconds until a slow answer comes by itself; None: when it is released
+        self.late_answer = "554 too late to be the answer to anything"
         self.released = asyncio.Event()
         self.pipelining = pipelining
         self._smtputf8 = smtputf8
@@ -196,7 +197,7 @@ class _Session(SMTP):
             self.event_handler.hanging.set()
             await self.event_handler.lateness()
             with contextlib.suppress(ConnectionError):  # whoever waited has left
-                await self.push("554 too late to be the answer to anything")
+                await self.push(self.event_handler.late_answer)
             return True
         if fault == SHUT:
             self.transport.write_eof()
