@@ -12,17 +12,9 @@ from typing import TYPE_CHECKING, cast
 from channels.base import PermanentFailure
 from channels.wire.approved import ANY, lacks, too_long_for
 from channels.wire.sms import PART_UNITS, sms_parts
-from daemon.render import (
-    DIGEST,
-    PARTS_WITHOUT_WARNING,
-    SAMPLE_OFFER,
-    LinkForbidden,
-    RenderError,
-    sample_official,
-    samples,
-    says_beside,
-    says_of,
-)
+from daemon.render import PARTS_WITHOUT_WARNING, LinkForbidden, RenderError
+from daemon.samples import SAMPLE_OFFER, sample_official, samples, says_beside, says_of
+from daemon.titles import DIGEST
 from daemon.wording import risky_words_in
 from policies.ladders.via import channels_of
 from policies.text import Text

@@ -10,7 +10,7 @@ from datetime import datetime, time
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from daemon.render import LIGHT_TITLES, STEP_TITLES, UNACKNOWLEDGED, UNACTED
+from daemon.titles import LIGHT_TITLES, STEP_TITLES, UNACKNOWLEDGED, UNACTED
 from policies.ladders.handing_back import SHIRKING
 from policies.ladders.rungs import HANDBACK, RELEASE
 from policies.ladders.speaking import RELEASE_WANTED

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from channels.email import EmailSettings
 from channels.wire.mime import MailFrame
 from channels.wire.sms import sms_parts, sms_units
-from daemon.render import DIGEST, SAMPLE_OFFER, SAMPLE_OFFICIAL, STANDARD, sample_notice
+from daemon.samples import SAMPLE_OFFER, SAMPLE_OFFICIAL, sample_notice
+from daemon.titles import DIGEST, STANDARD
 from policies.evaluate import first_of_each_kind
 from policies.ladders.notices import Letter, facts_of, notice
 from policies.ladders.recipients import Recipient

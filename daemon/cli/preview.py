@@ -97,7 +97,7 @@ def _wanted(
 ) -> list[tuple[list[Notice], Official]]:
     """The notices of each message to show, and its reader."""
     from daemon.preview import of_case, sample, sample_digest  # noqa: PLC0415 - loads templates and drivers
-    from daemon.render import DIGEST  # noqa: PLC0415 - the same
+    from daemon.titles import DIGEST  # noqa: PLC0415 - the same
 
     words = _words(configuration, word, ladder)
     policy = words[0][0]
@@ -124,7 +124,7 @@ def _wanted(
 def _words(configuration: Configuration, word: str | None, ladder: str | None) -> list[tuple[Policy, str, str]]:
     """(policy, ladder, say) to show: what the policies say, or that one word even if no step says it."""
     from daemon.preview import NoPreview  # noqa: PLC0415 - loads templates and drivers
-    from daemon.render import used_words  # noqa: PLC0415 - the same
+    from daemon.samples import used_words  # noqa: PLC0415 - the same
 
     used = used_words(configuration.policies)
     if ladder is not None:

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from channels.wire.mime import MailFrame
-from daemon.render import SAMPLE_DUE, SAMPLE_NOTICE, SAMPLE_OFFER, SAMPLE_OFFICIAL, Renderer
+from daemon.render import Renderer
+from daemon.samples import SAMPLE_DUE, SAMPLE_NOTICE, SAMPLE_OFFER, SAMPLE_OFFICIAL
 from support.mail_channel import email_settings
 
 if TYPE_CHECKING:

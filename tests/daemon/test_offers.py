@@ -18,7 +18,8 @@ from channels.wire.identity import reference_of
 from channels.wire.sms import sms_units
 from daemon.medium import Medium
 from daemon.offers import ANSWERS, NO_OFFER, Offer, Offers, code_of
-from daemon.render import SAMPLE_ANSWERS, SAMPLE_NOTICE, SAMPLE_OFFER, Renderer
+from daemon.render import Renderer
+from daemon.samples import SAMPLE_ANSWERS, SAMPLE_NOTICE, SAMPLE_OFFER
 from daemon.settings import ConsoleSettings
 from policies.model import Notice, Official, PolicySet, Why
 

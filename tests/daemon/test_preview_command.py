@@ -17,8 +17,8 @@ from channels.wire.sms import sms_units
 from daemon.cli.preview import STANDINGS, preview
 from daemon.clock import SystemClock
 from daemon.offers import Offer
-from daemon.render import SAMPLE_OFFICIAL, sample_notice
-from daemon.render import STANDINGS as KNOWN
+from daemon.samples import SAMPLE_OFFICIAL, sample_notice
+from daemon.samples import STANDINGS as KNOWN
 from daemon.settings import load
 from daemon.store import Store
 from daemon.wiring import open_node, renderer_of

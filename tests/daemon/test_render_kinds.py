@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from daemon.render import SAMPLE_NOTICE, PrivateContent, Renderer, RenderError
+from daemon.render import PrivateContent, Renderer, RenderError
+from daemon.samples import SAMPLE_NOTICE
 from policies.duration import Duration, Moment, Unit
 from policies.model import Ladder, Lights, Limit, Notice, Official, Policy, PolicySet, Step, Via
 
