@@ -25,7 +25,7 @@ from daemon.store.values import Came, DeliveryState, ReceiptTold, Reply
 from daemon.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
     from datetime import datetime
 
@@ -107,6 +107,11 @@ def reply_of(channel: str, kind: str, said: Said, addresses: Addresses) -> Reply
     return Reply(channel, persons, understood(said.text), as_kept(said.about), as_kept(said.reference), said.at)
 
 
+def its_own(channel: str, one: Delivery) -> bool:
+    """Whether that channel had the message."""
+    return channel in {one.notice.channel, one.provider}
+
+
 @dataclass(frozen=True, slots=True)
 class _Heard:
     """What one call told, and how much of it was new once it is written down."""
@@ -128,8 +133,18 @@ class Deaf:
 class Receiving:
     """Takes what comes back, for one worker."""
 
-    def __init__(self, engine: Engine, region: str, clock: Clock, executor: Executor, answering: Answering) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        region: str,
+        clock: Clock,
+        executor: Executor,
+        answering: Answering,
+        may_tell: Callable[[str, Delivery], bool] = its_own,
+    ) -> None:
+        """`may_tell`: whether a channel is believed about a message; a provider can work out our name of any."""
         self.engine = engine
+        self._may_tell = may_tell
         self._region = region
         self._clock = clock
         self._executor = executor
@@ -265,7 +280,11 @@ class Receiving:
         if not found:
             return 0
         store = self.engine.store
-        meant = store.meant([one.told for one in found if isinstance(one.told, ReceiptTold)])
+        named = store.meant([one.told for one in found if isinstance(one.told, ReceiptTold)])
+        meant = [
+            [each for each in mine if self._may_tell(one.told.channel, each)]
+            for one, mine in zip(found, named, strict=True)
+        ]
         known = [(one, mine) for one, mine in zip(found, meant, strict=True) if mine]
         lost = [one for one, mine in zip(found, meant, strict=True) if not mine]
         passed_on = {one.id for one in self._failing(known) if self._is_passed_on(one, now)}

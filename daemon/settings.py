@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 BUILT_IN_CALENDAR = "china"
 EXAMPLE = "-example"
+DESCRIBED = "http"  # the type of channels that can be any company's
 FIELDS_OF_EVERY_CASE = frozenset({"unit", "handler", "restricted"})
 
 
@@ -279,6 +280,17 @@ class Configuration:
     def behind(self) -> Mapping[str, str]:
         """Provider -> the shared channel it is behind."""
         return {provider: name for name, shared in self.sharing.items() for provider in shared.providers}
+
+    def may_tell(self, channel: str, sent_over: str, provider: str = "") -> bool:
+        """Whether what a channel's calls tell is believed of a message sent over that channel, by that provider.
+
+        Of its own, of the shared channel it is behind, and of other channels of its company: their accounts have but
+        one address to call. What `type: http` describes may be anybody.
+        """
+        if channel in {sent_over, provider} or self.behind.get(channel) == sent_over:
+            return True
+        told, had = (self.channel_types.get(name) for name in (channel, provider or sent_over))
+        return told is not None and had is not None and told.name == had.name != DESCRIBED
 
     def ways(self, channel: str) -> tuple[str, ...]:
         """By which channels a message for that channel may really leave: its providers, if it is shared."""

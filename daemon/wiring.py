@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from daemon.providers import Providers
     from daemon.settings import Configuration
     from daemon.store.acknowledgements import Sent
-    from daemon.store.values import Acknowledged, Audit
+    from daemon.store.values import Acknowledged, Audit, Delivery
 
 log = telemetry.logger(__name__)
 
@@ -224,7 +224,7 @@ class Node:
         self._read_only = read_only
         region = configuration.settings.source.phone_region
         self.answers = Answers(self._engine, configuration.zone, configuration.behind)
-        self._receiving = Receiving(self._engine, region, clock, self._executor, self.answers)
+        self._receiving = Receiving(self._engine, region, clock, self._executor, self.answers, self._may_tell)
 
     # --- the jobs --------------------------------------------------------------------------------------
 
@@ -284,6 +284,9 @@ class Node:
         """Write down what came back over a channel; when this returns it is safe. Raises StoreUnavailable."""
         kind = self.configuration.kinds.get(channel, "")
         return await self._receiving.hear(channel, kind, news, self._behind().get(channel, ""))
+
+    def _may_tell(self, channel: str, one: Delivery) -> bool:
+        return self.configuration.may_tell(channel, one.notice.channel, one.provider)
 
     def _behind(self) -> dict[str, str]:
         """The shared channel each provider is behind."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from channels.base import Learnt, News, PermanentFailure, Receipt
 from daemon.console import open_console
 from daemon.console.health import Health
 from daemon.store.values import DeliveryState
@@ -90,6 +91,26 @@ async def test_a_receipt_before_the_answer_holds(tmp_path: Path, store_url: str)
         await world.live_until("2026-09-16 12:00")
         assert to_handler(world) == ["sms"]
         assert [kind for kind in world.story() if kind in {"sent", "delivered", "no_receipt"}] == ["sent", "delivered"]
+
+
+@pytest.mark.parametrize(
+    "outcome", [Receipt(delivered=True), Receipt(delivered=True, read=True), PermanentFailure("bounced")]
+)
+async def test_a_provider_tells_nothing_of_what_another_channel_sent(
+    tmp_path: Path, store_url: str, outcome: Receipt | PermanentFailure
+) -> None:
+    """Our name of a message can be worked out: what the gateway of texts says of a mail is not heard."""
+    both = ("via: [sms, email]", "via: [sms, email]")
+    async with calling_office(tmp_path, store_url, both) as (world, _):
+        await world.work()
+        (mail,) = world.deliveries("email")
+        before = [(one.state, one.delivered_at, one.read_at) for one in world.deliveries()]
+        await world.node.hear("sms", News((Learnt(outcome, ours=mail.sent_as),)))
+        await settled(world)
+        assert [(one.state, one.delivered_at, one.read_at) for one in world.deliveries()] == before
+        await world.node.hear("sms", News((Learnt(outcome, ours=text_message(world).sent_as),)))
+        await settled(world)
+        assert [(one.state, one.delivered_at, one.read_at) for one in world.deliveries()] != before
 
 
 async def test_a_receipt_told_twice_is_one(tmp_path: Path, store_url: str) -> None:

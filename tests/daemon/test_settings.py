@@ -242,3 +242,20 @@ def test_nobody_means_a_provider_behind_a_shared_channel_without_naming_it(tmp_p
     assert configuration.known.channels == ["sms", "north", "both"]
     assert set(configuration.channel_settings) == {"sms", "north"}
     assert dict(configuration.sharing["both"].providers) == {"north": 3, "sms": 1}
+
+
+def test_a_provider_is_believed_of_its_own_messages_and_its_companys(tmp_path: Path) -> None:
+    """Two gateways described in YAML are strangers, two spools one company; what shares a channel is heard of it."""
+    body = "{format: json, content: {to: '{to}', text: '{text}'}}"
+    gateway = f"{{type: http, url: 'https://sms.example.com', body: {body}, success: {{json: {{code: '0'}}}}}}"
+    more = f"  east: {gateway}\n  west: {gateway}\n  north: {{type: spool, directory: spool}}\n"
+    more += "  both: {type: shared, providers: {east: 1, north: 1}}\n"
+    one = load_with(tmp_path, MAIN.replace("administrators:", f"{more}administrators:"))
+    assert one.may_tell("east", "east")
+    assert one.may_tell("east", "both", "north")
+    assert one.may_tell("sms", "north")
+    assert one.may_tell("sms", "both", "north")
+    assert not one.may_tell("west", "both", "east")
+    assert not one.may_tell("west", "east")
+    assert not one.may_tell("west", "north")
+    assert not one.may_tell("gone", "east")
