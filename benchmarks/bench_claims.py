@@ -24,12 +24,13 @@ from common import NOW, postgresql, scratch, show
 from channels.base import Receipt
 from daemon.clock import ManualClock
 from daemon.engine import Engine
+from daemon.render import renderer_of
 from daemon.sender import Sender
 from daemon.settings import load
 from daemon.sharing import Sharing
 from daemon.store import Store
 from daemon.ways import WayOut
-from daemon.wiring import open_node, renderer_of, rules_of
+from daemon.wiring import open_node, rules_of
 from support.office import build_office
 from support.store_values import notice
 

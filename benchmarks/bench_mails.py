@@ -24,9 +24,10 @@ from common import NOW, postgresql, scratch, server, show
 from channels.wire.mime import MailFrame
 from daemon.clock import ManualClock
 from daemon.process import spare_the_collector
+from daemon.render import renderer_of
 from daemon.settings import load
 from daemon.store import Store
-from daemon.wiring import open_node, renderer_of
+from daemon.wiring import open_node
 from support.office import build_office
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from channels.base import PARAMETERS, Message
 from channels.wire.sms import PART_UNITS, sms_parts
 from daemon.medium import Medium
-from daemon.offers import ANSWERS, NO_OFFER, NOTHING_OFFERED, Offer, Offers
+from daemon.offers import ANSWERS, NO_OFFER, NOTHING_OFFERED, Offer, Offers, offers_of
 from daemon.privacy import identifies
 from daemon.samples import (
     SAMPLE_ANSWERS,
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from zoneinfo import ZoneInfo
 
+    from daemon.settings import Configuration
     from policies.model import Policy, PolicySet
 
 PARTS_WITHOUT_WARNING = 2
@@ -797,3 +798,16 @@ def _rung(name: str, language: Language) -> str:
 
 def _is_html(name: str | None) -> bool:
     return name is not None and name.endswith(".html")
+
+
+def renderer_of(configuration: Configuration) -> Renderer:
+    """The templates in force under this configuration."""
+    office = configuration.settings.office
+    return Renderer(
+        configuration.templates,
+        office.name,
+        office.signature,
+        configuration.zone,
+        configuration.settings.language,
+        offers_of(configuration),
+    )

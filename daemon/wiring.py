@@ -22,7 +22,6 @@ from daemon.engine import Engine
 from daemon.errors import SettingsError, SourceUnavailable
 from daemon.incoming import Receiving
 from daemon.intake import SyncReport
-from daemon.offers import offers_of
 from daemon.policy_release import (
     UNREADABLE,
     WORDS,
@@ -36,7 +35,7 @@ from daemon.policy_release import (
 )
 from daemon.providers import PROVIDERS
 from daemon.reach import nightly
-from daemon.render import Renderer
+from daemon.render import Renderer, renderer_of
 from daemon.rules import Rules
 from daemon.second_look import failed_trials
 from daemon.sender import Sender
@@ -168,19 +167,6 @@ def rules_of(configuration: Configuration) -> Rules:
         configuration.calendars,
         configuration.kinds,
         configuration.settings.office.calendar,
-    )
-
-
-def renderer_of(configuration: Configuration) -> Renderer:
-    """The templates in force under this configuration."""
-    office = configuration.settings.office
-    return Renderer(
-        configuration.templates,
-        office.name,
-        office.signature,
-        configuration.zone,
-        configuration.settings.language,
-        offers_of(configuration),
     )
 
 

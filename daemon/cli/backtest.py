@@ -162,8 +162,7 @@ def _play_of(
 
 def _parts_of(configuration: Configuration, directory: Directory) -> Callable[[Notice], int]:
     """How many SMS parts a notice takes, written with the real templates; other channels cost nothing."""
-    from daemon.render import RenderError  # noqa: PLC0415 - loads the template library
-    from daemon.wiring import renderer_of  # noqa: PLC0415 - the same
+    from daemon.render import RenderError, renderer_of  # noqa: PLC0415 - loads the template library
 
     renderer: Renderer = renderer_of(configuration)
 

@@ -13,8 +13,7 @@ from daemon import media_check
 from daemon.cli.output import EXIT_FOUND, config_option, json_option, no_traceback, say, speak, to_json
 from daemon.clock import SystemClock
 from daemon.errors import SettingsError
-from daemon.offers import offers_of
-from daemon.render import Renderer
+from daemon.render import renderer_of
 from daemon.second_look import failed_trials, remarks
 from daemon.settings import load
 from policies.duration import NO_LENGTH
@@ -61,7 +60,7 @@ def check(config_path: str, *, people: bool, strict: bool, as_json: bool) -> Non
     except SettingsError as error:
         problems += error.problems or (error.message,)
     if configuration is not None:
-        renderer = _renderer(configuration)
+        renderer = renderer_of(configuration)
         problems += renderer.check(configuration.policies)
         problems += media_check.mistakes(configuration, renderer)
         problems += failed_trials(configuration)
@@ -104,18 +103,6 @@ def foreign_owners(owners: Mapping[str, Sequence[str]]) -> list[Text]:
         for package in OUR_PACKAGES
         for other in sorted(set(owners.get(package, ())) - {OUR_DISTRIBUTION})
     ]
-
-
-def _renderer(configuration: Configuration) -> Renderer:
-    office = configuration.settings.office
-    return Renderer(
-        configuration.templates,
-        office.name,
-        office.signature,
-        configuration.zone,
-        configuration.settings.language,
-        offers_of(configuration),
-    )
 
 
 def _print_remarks(remarked: Sequence[Text]) -> None:

@@ -108,9 +108,8 @@ def _require_words(at_desk: Desk, notices: Sequence[Notice]) -> None:
     """Leave with what is wrong with the templates, before anything is written."""
     from dataclasses import replace  # noqa: PLC0415 - only here
 
-    from daemon.render import RenderError  # noqa: PLC0415 - loads templates
+    from daemon.render import RenderError, renderer_of  # noqa: PLC0415 - loads the template library
     from daemon.samples import SAMPLE_OFFICIAL  # noqa: PLC0415 - loads templates
-    from daemon.wiring import renderer_of  # noqa: PLC0415 - the same
 
     renderer, kinds = renderer_of(at_desk.configuration), at_desk.configuration.kinds
     for channel, notice in {one.channel: one for one in notices}.items():

@@ -167,8 +167,8 @@ def _require_sound(at_desk: Desk, version: str) -> None:
     from daemon.cli.policy_diff import policies_named  # noqa: PLC0415 - loads the database library
     from daemon.errors import SettingsError  # noqa: PLC0415 - keeps the start quick
     from daemon.policy_release import mistakes_in  # noqa: PLC0415 - loads templates
+    from daemon.render import renderer_of  # noqa: PLC0415 - the same
     from daemon.second_look import failed_trials  # noqa: PLC0415 - the same
-    from daemon.wiring import renderer_of  # noqa: PLC0415 - the same
     from policies.text import Text  # noqa: PLC0415 - the same
 
     configuration = at_desk.configuration

@@ -54,9 +54,8 @@ def preview(
     in a policy; all of them if left out. Made-up facts, or those of a real case. Nothing is sent.
     """
     from daemon.preview import NoPreview, channels_to_show, written  # noqa: PLC0415 - loads templates and drivers
-    from daemon.render import RenderError  # noqa: PLC0415 - the same
+    from daemon.render import RenderError, renderer_of  # noqa: PLC0415 - loads the template library
     from daemon.settings import load  # noqa: PLC0415 - the same
-    from daemon.wiring import renderer_of  # noqa: PLC0415 - the same
 
     configuration = load(Path(config_path))
     renderer = renderer_of(configuration)

@@ -17,6 +17,7 @@ from daemon.demo.life import ENDS_AT, STARTS_AT, ZONE, life, shifted, weeks_unti
 from daemon.demo.servers import LocalServer
 from daemon.demo.town import UNITS
 from daemon.demo.view import LAST_MESSAGES, SentMessage, masked
+from daemon.render import renderer_of
 from daemon.store import Store
 from daemon.store.values import DeliveryState
 from policies.model import Light
@@ -107,7 +108,7 @@ class Demo:
     async def _live_through(self, configuration: Configuration, database: SharedDatabase) -> None:
         clock = ManualClock(STARTS_AT)
         node = wiring.open_node(configuration, clock, node_name="demo")
-        renderer = wiring.renderer_of(configuration)
+        renderer = renderer_of(configuration)
         started = time.monotonic()
         try:
             while clock.now() < ENDS_AT:

@@ -20,9 +20,9 @@ from daemon.budget import words_of
 from daemon.foresight.lines import Line, due_line, line_of, packed, unpacked
 from daemon.foresight.readings import Known, Reading, open_reading
 from daemon.foresight.totals import Totals
-from daemon.render import RenderError
+from daemon.render import RenderError, renderer_of
 from daemon.settings import load
-from daemon.wiring import renderer_of, rules_of
+from daemon.wiring import rules_of
 from policies.beforehand.foresight import foresee
 from policies.model import RUNNING, ObligationState, Why
 

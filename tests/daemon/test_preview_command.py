@@ -17,11 +17,12 @@ from channels.wire.sms import sms_units
 from daemon.cli.preview import STANDINGS, preview
 from daemon.clock import SystemClock
 from daemon.offers import Offer
+from daemon.render import renderer_of
 from daemon.samples import SAMPLE_OFFICIAL, sample_notice
 from daemon.samples import STANDINGS as KNOWN
 from daemon.settings import load
 from daemon.store import Store
-from daemon.wiring import open_node, renderer_of
+from daemon.wiring import open_node
 from support.office import Office, build_office
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config"

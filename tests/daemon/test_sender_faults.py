@@ -14,10 +14,11 @@ from channels.base import Message, OutcomeUnknown, Receipt, TemporaryFailure
 from channels.spool import SpoolSettings
 from daemon.engine import Engine
 from daemon.letters import result_of
+from daemon.render import renderer_of
 from daemon.sender import Sender
 from daemon.store.values import Delivery, DeliveryState
 from daemon.ways import WayOut
-from daemon.wiring import renderer_of, rules_of
+from daemon.wiring import rules_of
 from support.running_office import Running, running_office
 from support.store_values import notice
 
