@@ -363,13 +363,14 @@ class Engine:
     def fall_upward(self, failed: Delivery, now: datetime) -> int:
         """A notice that cannot be delivered goes to the next person up; returns how many notices that made.
 
-        As long as another channel has reached that person or still may, nobody else is told. Idempotent by the notice
-        key: it is called before the failure is recorded, so that a crash between the two loses nothing.
+        As long as another channel has reached that person or still may, nobody else is told; nor of what he signed for
+        (签收), which he holds whatever the provider says. Idempotent by the notice key: it is called before the failure
+        is recorded, so that a crash between the two loses nothing.
         """
         notice = failed.notice
         known = self.store.deliveries(case_key=notice.case_key, limit=MANY)
-        if any(other.id == failed.id and other.delivered_at is not None for other in known):
-            return 0  # a receipt was here first: it did arrive, whatever the provider answered
+        if any(other.id == failed.id and _has_reached(other) for other in known):
+            return 0  # it did arrive, whatever the provider answered
         if any(_same_message(other, failed) for other in known):
             event = Event(notice.case_key, "other_channel", now, {"notice": notice.key, "limit": notice.limit})
             self.store.append([event])
@@ -432,6 +433,11 @@ def _log_postponed(stored: StoredObligation, problem: str) -> None:
 _NO_WAY = frozenset({DeliveryState.FAILED, DeliveryState.CANCELLED, DeliveryState.SENDING, DeliveryState.DARK})
 
 
+def _has_reached(one: Delivery) -> bool:
+    """Whether a receipt said that it arrived, or its reader did (签收)."""
+    return one.delivered_at is not None or one.acknowledged_at is not None
+
+
 def _same_message(other: Delivery, failed: Delivery) -> bool:
     """Whether this is the same message to the same person over another channel, and it arrived or still may.
 
@@ -441,8 +447,7 @@ def _same_message(other: Delivery, failed: Delivery) -> bool:
     mine, his = failed.notice, other.notice
     unproved = other.state is DeliveryState.ACCEPTED and his.wait is not None
     return (
-        not unproved
-        and other.state not in _NO_WAY
+        (_has_reached(other) or not (unproved or other.state in _NO_WAY))
         and his.channel != mine.channel
         and (his.policy, his.limit, his.instance, his.deadline_version, his.step, his.repeat, his.person)
         == (mine.policy, mine.limit, mine.instance, mine.deadline_version, mine.step, mine.repeat, mine.person)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from channels.base import Learnt, News, PermanentFailure
 from daemon.store.values import DeliveryState
 from support.running_office import CASE, at, running_office
 
@@ -78,6 +79,22 @@ async def test_a_text_without_a_receipt_is_followed_by_a_mail(tmp_path: Path, st
             ("2026-09-16 10:00", "sms", HANDLER),
             ("2026-09-16 10:30", "email", "handler0@example.com"),
         ]
+
+
+async def test_nobody_is_told_that_what_was_signed_for_never_arrived(tmp_path: Path, store_url: str) -> None:
+    """No receipt comes, or the provider says it failed: he signed for it, so he has it; no mail, nobody above him."""
+    words = ("via: [sms, email]", "via: {in_order: [sms, email], wait: 30 分钟}")
+    async with running_office(tmp_path, store_url, cases=2, prepare=policy(words)) as world:
+        await world.live_until("2026-09-16 10:05")
+        sent = world.store.deliveries()
+        assert len(sent) == 2
+        for one in sent:
+            world.store.acknowledge_deliveries([one.id], world.clock.now(), "link", world.clock.now())
+        failed = Learnt(PermanentFailure("undelivered"), ours=sent[1].sent_as)
+        await world.node.hear("sms", News(learnt=(failed,)))
+        await world.node.take_in()
+        assert await world.live_until("2026-09-16 12:00") == []
+        assert [one.state for one in world.store.deliveries()] == [DeliveryState.ACCEPTED, DeliveryState.FAILED]
 
 
 async def test_what_a_column_says_he_prefers_is_how_he_is_told(tmp_path: Path, store_url: str) -> None:
