@@ -59,6 +59,8 @@ class Preparing:
         try:
             refused = await in_thread(self._executor, lambda: self._engine.gate(claimed, now))
             quiet = self._engine.quiet([one for one in claimed if one.notice.key not in refused], now)
+            if any(map(self._engine.is_stopped, claimed)):  # a stop may have been lifted since, elsewhere
+                await in_thread(self._executor, self._engine.intake.take_stops)
         except Exception as error:  # noqa: BLE001 - a database is away or at odds with us: nothing was sent
             problem = error.message.zh if isinstance(error, DaemonError) else type(error).__name__
             log.warning(telemetry.POSTPONED, channel=way.name, problem=problem)

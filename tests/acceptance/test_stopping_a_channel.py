@@ -94,6 +94,21 @@ async def test_what_was_decided_before_the_stop_goes_another_way(tmp_path: Path,
         assert (mine.state.value, mine.error) == ("failed", "opted_out")
 
 
+async def test_what_waits_when_a_stop_is_lifted_goes_out_and_nothing_is_stopped_again(
+    tmp_path: Path, store_url: str
+) -> None:
+    """Lifted by a command while the daemon still believes in it: the text that waited is sent, no stop is noted."""
+    quiet = ("policies/office.yaml", "via: [sms, email]", 'via: [sms]\nquiet_hours: {from: "09:00", to: "14:00"}')
+    async with web_office(tmp_path, store_url, prepare=with_changes(quiet)) as (world, _):
+        await world.work()
+        await say(world, "TD")
+        world.clock.move_to(at("2026-09-16 14:00"))
+        assert world.store.lift_stop("sms", "h0", "console", world.clock.now(), by="系统管理员", reason="本人来电")
+        await world.node.pump()
+        assert HANDLER in {one.to for one in world.collect()}
+        assert world.store.stops() == []
+
+
 async def test_starting_again_and_an_administrator_end_it(tmp_path: Path, store_url: str) -> None:
     """恢复 is answered and texts come again; so they do when an administrator lifts it, with his name on record."""
     async with web_office(tmp_path, store_url) as (world, _):
