@@ -136,11 +136,9 @@ def _claiming(*, postgresql: bool, shared: bool) -> sa.Executable:
     chosen = sa.select(_D.id).where(among_named(_D.id, "ids", postgresql=postgresql), WAITING)
     chosen = chosen.order_by(_D.id).with_for_update(skip_locked=True)
     doubtful = sa.or_(_D.possible_duplicate, _D.state == "in_doubt")
-    taken: dict[str, Any] = {}
-    if shared:
-        provider = sa.bindparam("provider", type_=sa.Text())
-        others = sa.and_(doubtful, _D.provider != "", _D.provider != provider)
-        taken = {"provider": provider, "doubted_elsewhere": sa.or_(_D.doubted_elsewhere, others)}
+    # A channel may have become a shared one since, or none any more: who had it then is another, and it is not his now.
+    provider = sa.bindparam("provider", type_=sa.Text()) if shared else sa.literal("")
+    others = sa.and_(doubtful, _D.provider != provider)
     return (
         sa.update(deliveries)
         .where(_D.id.in_(sa.select(chosen.cte("chosen").c.id)))
@@ -149,7 +147,8 @@ def _claiming(*, postgresql: bool, shared: bool) -> sa.Executable:
             claimed_by=sa.bindparam("epoch", type_=sa.BigInteger()),
             attempts=_D.attempts + 1,
             possible_duplicate=doubtful,
-            **taken,
+            provider=provider,
+            doubted_elsewhere=sa.or_(_D.doubted_elsewhere, others),
         )
         .returning(*DELIVERY_COLUMNS, _D.priority, _D.lane)
     )

@@ -90,6 +90,30 @@ def test_what_another_perhaps_sent_is_known_for_that(store: Store) -> None:
     assert again.doubted_elsewhere
 
 
+@pytest.mark.parametrize("first", [None, Share("north", range(BUCKETS), KNOWN)], ids=["alone", "shared"])
+def test_a_channel_that_comes_to_be_shared_or_is_no_more_doubts_who_had_it(store: Store, first: Share | None) -> None:
+    """Who has the channel now is another than who perhaps sent it: that he knows nothing of it proves nothing."""
+    epoch = fill(store, notice("a"))
+    then = Share("south", range(BUCKETS), KNOWN) if first is None else None
+    (doubtful,) = store.record(epoch, (), LATER, 1, ["sms"], share=first)
+    store.record(epoch, [outcome(doubtful, DeliveryState.IN_DOUBT)], NOW)
+    (taken,) = store.record(epoch, (), LATER, 1, ["sms"], share=then)
+    assert (taken.provider, taken.doubted_elsewhere) == ("" if then is None else "south", True)
+
+
+def test_what_goes_out_alone_after_all_is_no_providers_any_more(store: Store) -> None:
+    """The channel is shared no more: its own receipt counts, by its own name of the message too."""
+    epoch = fill(store, notice("a"))
+    (one,) = claim(store, epoch, Share("north", range(BUCKETS), KNOWN)).values()
+    store.record(epoch, [outcome(one, DeliveryState.RETRYING)], NOW)
+    (one,) = store.record(epoch, (), LATER, 1, ["sms"])
+    store.record(epoch, [outcome(one, DeliveryState.ACCEPTED, "R1")], LATER)
+    store.hear("sms", [ReceiptTold("sms", Came.FAILED, theirs="R1")], LATER)
+    due = [(row, store.meant([row.told])[0]) for row in store.inbox_due(LATER, 10) if isinstance(row.told, ReceiptTold)]
+    store.take_receipts(due, {one.id}, LATER)
+    assert store.deliveries()[0].state is DeliveryState.FAILED
+
+
 def test_a_crash_leaves_on_record_who_has_it(store: Store) -> None:
     """The worker dies with a claim: what is in doubt is the provider's, for every other worker."""
     epoch = fill(store, *map(notice, KEYS))
