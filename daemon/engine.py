@@ -92,6 +92,7 @@ class Engine:
         if not claimed:
             self._just_taken = frozenset()
             return 0
+        self.intake.take_directory()
         keys = {stored.obligation.case_key for stored in claimed}
         ripe = {stored.obligation.case_key for stored in claimed if _is_to_be_recounted(stored, now)}
         looked = self.intake.refresh(keys, now, self._just_taken, recount=ripe)
@@ -222,6 +223,7 @@ class Engine:
         is away the last known facts decide. What is gone together with most others only waits (`DOUBTED`). No trust
         goes against a recusal or a restriction any node has read.
         """
+        self.intake.take_directory()
         about_cases = [d for d in deliveries if d.notice.case_key]
         keys = {d.notice.case_key for d in about_cases if not _rests_on_fresh_facts(d, now)}
         doubted = self.intake.refresh(keys, now).doubted if keys else frozenset[str]()
@@ -367,6 +369,7 @@ class Engine:
         (签收), which he holds whatever the provider says. Idempotent by the notice key: it is called before the failure
         is recorded, so that a crash between the two loses nothing.
         """
+        self.intake.take_directory()
         notice = failed.notice
         known = self.store.deliveries(case_key=notice.case_key, limit=MANY)
         if any(other.id == failed.id and _has_reached(other) for other in known):

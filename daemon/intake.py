@@ -168,6 +168,19 @@ class Intake:
         if stopped != self.directory.stopped:
             self.directory = dataclasses.replace(self._read, stopped=stopped)
 
+    def take_directory(self) -> None:
+        """Take over the directory as another node has read it since.
+
+        Its cases and notices are there to be decided and sent before our own next reading: whoever they are about would
+        not be found, and others told instead, or nobody.
+        """
+        if self.store.directory_read_at() == self._directory_since:
+            return
+        saved = self.store.directory()
+        if saved is not None and (_has_people(saved[0]) or not _has_people(self.directory)):
+            self.directory, self._directory_since = saved
+            self._read = dataclasses.replace(self.directory, stopped={})
+
     def _take_directory(self, now: datetime) -> None:
         self.take_stops()
         directory, bad = self.source.read_directory()

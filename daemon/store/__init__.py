@@ -208,6 +208,11 @@ class Store:
             saved = sync.saved_directory(connection)
             return None if saved is None else (replace(saved[0], stopped=stops.stopped(connection)), saved[1])
 
+    def directory_read_at(self) -> datetime | None:
+        """When the directory saved last was read; None before the first."""
+        with self._database.reading() as connection:
+            return sync.directory_read_at(connection)
+
     # --- responsibility --------------------------------------------------------------------------------
 
     def first_handlers(self, keys: Collection[str]) -> dict[str, FirstHandler]:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from daemon.store import codec, ledger, pump, responsibility
 from daemon.store.bulk import among, fetch, insert_rows, locked_rows
-from daemon.store.codec import instant, micros
+from daemon.store.codec import instant, maybe_instant, micros
 from daemon.store.rows import OBLIGATION_COLUMNS, OBLIGATION_FIELDS, obligation_fields, stored_obligation
 from daemon.store.tables import (
     bookmarks,
@@ -229,6 +229,11 @@ def saved_directory(connection: sa.Connection) -> tuple[Directory, datetime] | N
     """The last directory saved and when it was read."""
     row = next(iter(fetch(connection, sa.select(directory.c.people, directory.c.read_at))), None)
     return None if row is None else (codec.decode_directory(row.people), instant(row.read_at))
+
+
+def directory_read_at(connection: sa.Connection) -> datetime | None:
+    """When the last directory saved was read."""
+    return maybe_instant(connection.execute(sa.select(directory.c.read_at)).scalar())
 
 
 def set_aside(connection: sa.Connection, rows: Sequence[SetAside], entity: str) -> None:

@@ -69,6 +69,40 @@ async def test_nobody_is_buried_right_after_an_outage_of_the_store(world: Runnin
         await second.close()
 
 
+async def test_what_one_node_has_read_the_other_decides_and_sends_to_everybody_it_names(world: Running) -> None:
+    """The second has not read the shared database yet, nor who came since: he is found, nobody else told."""
+    second = await world.another_node()
+    try:
+        await world.node.sync()
+        assert await second.tick() == 1
+        assert await world.node.pump() == 2
+        world.execute("INSERT INTO people VALUES ('new', '承办人新', 's0', '13800001009', 'new@example.com')")
+        world.clock.advance(timedelta(minutes=5))
+        world.execute(
+            "INSERT INTO cases SELECT 'XF9', unit, 'new', kind, '2026-09-16 10:04:00', '2026-09-16 10:04:00',"
+            " NULL, NULL, NULL, NULL, '2026-09-16 10:04:00' FROM cases"
+        )
+        await world.node.sync()
+        assert await second.tick() == 1
+        assert await second.pump() == 2
+        told = [(one.notice.person, one.state.value) for one in world.store.deliveries()]
+        assert told == [("h0", "accepted")] * 2 + [("new", "accepted")] * 2
+    finally:
+        await second.close()
+
+
+async def test_a_node_that_has_not_read_who_is_new_sends_to_him(world: Running) -> None:
+    """One node decides what the other sends."""
+    second = await world.another_node()
+    try:
+        await world.node.sync()
+        await world.node.tick()
+        assert await second.pump() == 2
+        assert {one.state.value for one in world.store.deliveries()} == {"accepted"}
+    finally:
+        await second.close()
+
+
 async def test_what_counts_only_after_a_restart_is_named(world: Running) -> None:
     """Administrators and time zone belong to the opened source: a reload says that they do not count yet."""
     before = load(world.office.configuration)
