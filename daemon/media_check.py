@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from channels.base import PermanentFailure
 from channels.wire.approved import ANY, lacks, too_long_for
 from channels.wire.sms import PART_UNITS, sms_parts
+from daemon.catalogue import abilities_of
 from daemon.render import PARTS_WITHOUT_WARNING, LinkForbidden, RenderError
 from daemon.samples import SAMPLE_OFFER, sample_official, samples, says_beside, says_of
 from daemon.titles import DIGEST
@@ -73,7 +74,39 @@ def mistakes(configuration: Configuration, renderer: Renderer) -> list[Text]:
             if isinstance(outcome, LinkForbidden):
                 path = f"channels.{said.channel}"
                 found[Text(f"{path}：{outcome.message.zh}", f"{path}: {outcome.message.en}")] = None
-    return list(found)
+    return [*found, *_unheard(configuration)]
+
+
+def _unheard(configuration: Configuration) -> Iterator[Text]:
+    """Channels whose messages ask to be answered (`replies: true`), though no answer would ever come in.
+
+    Who answered all the same would be reported as somebody who did not sign.
+    """
+    for name in configuration.channel_settings:
+        wanting = _wanting_for_replies(configuration, name) if configuration.media[name].replies else None
+        if wanting is not None:
+            yield Text(
+                f"channels.{name}.replies：消息会请人回复签收，但回复收不到：{wanting.zh}",
+                f"channels.{name}.replies: messages would ask to be answered, and no answer comes in: {wanting.en}",
+            )
+
+
+def _wanting_for_replies(configuration: Configuration, name: str) -> Text | None:
+    """What must be written so that replies over this channel come in; None if nothing."""
+    settings, channel_type = configuration.channel_settings[name], configuration.channel_types[name]
+    able = abilities_of(channel_type)
+    if not able.replies:
+        return Text(f"{channel_type.name} 类型没有回复", f"channels of type {channel_type.name} bring none")
+    keys = type(settings).model_fields
+    mailboxes = [getattr(settings, key, None) for key in ("reply_mailbox", "bounce_mailbox") if key in keys]
+    if mailboxes and not any(mailboxes):
+        return Text("请写 reply_mailbox 或 bounce_mailbox", "write reply_mailbox or bounce_mailbox")
+    calls: object = getattr(settings, "calls", None)
+    if "calls" in keys and getattr(calls, "replies", None) is None:
+        return Text("请写 calls.replies", "write calls.replies")
+    if able.called and not able.collected and configuration.settings.console is None:
+        return Text("请写 console 一节", "write the section console")
+    return None
 
 
 def remarks(configuration: Configuration, renderer: Renderer) -> list[Text]:

@@ -35,7 +35,25 @@ def remarks(configuration: Configuration, today: date, people: Directory | None)
     columns = configuration.settings.source.cases.columns
     codes = {name: column.values for name, column in columns.items() if column.values}
     setting = Setting(configuration.calendars, configuration.settings.office.calendar, people, codes)
-    return (*_in_files(configuration, lint(configuration.policies, setting, today)), *_heard_by_nobody(configuration))
+    return (
+        *_in_files(configuration, lint(configuration.policies, setting, today)),
+        *_heard_by_nobody(configuration),
+        *_read_on_the_way(configuration),
+    )
+
+
+def _read_on_the_way(configuration: Configuration) -> tuple[Text, ...]:
+    """Links, and the secrets in the addresses providers call, would cross the network for everybody to read."""
+    console = configuration.settings.console
+    if console is None or not console.public_url.startswith("http://"):
+        return ()
+    return (
+        Text(
+            "console.public_url：以 http:// 开头，签收链接和回调地址里的密串在网上谁都能看到；公网请用 https://",
+            "console.public_url: begins with http://, so anybody on the way reads links and the secrets of callback "
+            "addresses; use https:// on the internet",
+        ),
+    )
 
 
 def _heard_by_nobody(configuration: Configuration) -> tuple[Text, ...]:

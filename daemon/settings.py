@@ -184,7 +184,7 @@ def _listen(written: str) -> str:
 
 
 def _public_url(written: str) -> str:
-    if _PUBLIC_URL.fullmatch(written):
+    if _PUBLIC_URL.fullmatch(written) and "@" not in written.split("/")[2]:  # a login would stand in every link
         return written.rstrip("/")
     raise Mistake(
         Text("应为网址，如 https://duban.example.com", "expected an address such as https://duban.example.com")
@@ -415,6 +415,8 @@ class _Loading:
         self._note(file, mistakes)
         zone = KnownNames().zone if main is None else ZoneInfo(main.office.time_zone)
         known = _known_names(mapping, calendars, channels, zone, self._sharing)
+        if main is not None and set(main.channels) - set(known.channels or ()):
+            known = replace(known, channels=None)  # policies may name those that could not be read
         policies = self._policies(policy_files, known)
         if self._problems or main is None or mapping is None or calendars is None or policies is None:
             raise self._refusal()
@@ -462,14 +464,23 @@ class _Loading:
             self._problems.append(located(problem, file))
 
     def _check(
-        self, model: type[_M], tree: object, under: KeyPath, mistakes: list[Problem], missing: Sequence[Problem]
+        self,
+        model: type[_M],
+        tree: object,
+        under: KeyPath,
+        mistakes: list[Problem],
+        missing: Sequence[Problem],
+        beside: Collection[str] = (),
     ) -> _M | None:
-        """The tree as that model; what a missing secret broke is not reported a second time."""
+        """The tree as that model; what a missing secret broke is not reported a second time.
+
+        `beside` are keys that may stand there too.
+        """
         try:
             return model.model_validate(tree)
         except ValidationError as error:
             told = {problem.path for problem in missing}
-            found = problems_of(error, model, tree, under=under, hidden=_is_secret)
+            found = problems_of(error, model, tree, under=under, hidden=_is_secret, beside=sorted(beside))
             mistakes += [problem for problem in found if problem.path not in told]
             return None
 
@@ -495,7 +506,9 @@ class _Loading:
         return parts
 
     def _shared(self, name: str, section: Mapping[str, object], mistakes: list[Problem]) -> None:
-        entries = {key: value for key, value in section.items() if key != "type"}
+        misplaced = [key for key in section if key in KEYS_OF_EVERY_CHANNEL]
+        mistakes += [Problem(("channels", name, key), _WITH_EACH_PROVIDER) for key in misplaced]
+        entries = {key: value for key, value in section.items() if key not in {"type", *misplaced}}
         shared = self._check(Sharing, entries, ("channels", name), mistakes, mistakes)
         if shared is not None:
             self._sharing[name] = shared
@@ -516,7 +529,7 @@ class _Loading:
         common = {key: entries.pop(key) for key in KEYS_OF_EVERY_CHANNEL & entries.keys()}
         medium = self._check(Medium, common, path, mistakes, told)
         entries = _paths_beside(file.path.parent, chosen.settings, entries)
-        settings = self._check(chosen.settings, entries, path, mistakes, told)
+        settings = self._check(chosen.settings, entries, path, mistakes, told, KEYS_OF_EVERY_CHANNEL)
         return None if settings is None or medium is None else _ChannelPart(name, chosen, settings, medium)
 
     # the source mapping
@@ -620,6 +633,9 @@ def wrong_time(*, sandbox: bool) -> Text | None:
     return None if pretended is None or sandbox else _PRETENDED
 
 
+_WITH_EACH_PROVIDER = Text(
+    "不写在这里：写到各服务商自己的通道里", "does not belong here: write it in the section of each provider"
+)
 _ONLY_FILES = Text(
     "练习环境（sandbox: true）只能用 spool 通道：消息写成文件，什么也不真发",
     "a sandbox (sandbox: true) may only have spool channels: messages become files, nothing is really sent",

@@ -45,10 +45,12 @@ def problems_of(
     *,
     under: KeyPath = (),
     hidden: Hidden = lambda _: False,
+    beside: Sequence[str] = (),
 ) -> list[Problem]:
     """Every mistake of one validation as a Problem; `under` is put before each path.
 
-    `tree` is what was validated. `hidden` tells values that must not be shown.
+    `tree` is what was validated. `hidden` tells values that must not be shown. `beside` are keys that may stand at its
+    top though the model does not know them.
     """
     found: dict[KeyPath, list[Problem]] = {}
     shapes: dict[KeyPath, list[_Shape]] = {}
@@ -58,7 +60,7 @@ def problems_of(
         if shape is not None:
             shapes.setdefault(path, []).append(shape)
             continue
-        problem = _problem(detail, path, model, hidden)
+        problem = _problem(detail, path, model, hidden, beside)
         if problem not in found.setdefault(path, []):
             found[path].append(problem)
     for path, expected in shapes.items():
@@ -230,13 +232,15 @@ _BOUNDS: dict[str, tuple[str, str, str]] = {
 }
 
 
-def _problem(detail: ErrorDetails, path: KeyPath, model: type[BaseModel], hidden: Hidden) -> Problem:
+def _problem(
+    detail: ErrorDetails, path: KeyPath, model: type[BaseModel], hidden: Hidden, beside: Sequence[str]
+) -> Problem:
     kind, value = detail["type"], detail["input"]
     context = detail.get("ctx", {})
     if kind == "missing":
         return Problem(path, Text(f"缺少必填项“{path[-1]}”", f'"{path[-1]}" is missing'))
     if kind == "extra_forbidden":
-        return _unknown_key(path, model)
+        return _unknown_key(path, model, beside)
     ours = context.get("error")
     if isinstance(getattr(ours, "message", None), Text):
         return Problem(path, cast("Mistake", ours).message, getattr(ours, "hint", None))
@@ -268,8 +272,8 @@ def _sentence(kind: str, context: Mapping[str, Any], value: object, technical: s
     return Text(f"不能用：{technical}", technical)
 
 
-def _unknown_key(path: KeyPath, model: type[BaseModel]) -> Problem:
-    key, known = str(path[-1]), _known_keys(model, path)
+def _unknown_key(path: KeyPath, model: type[BaseModel], beside: Sequence[str]) -> Problem:
+    key, known = str(path[-1]), [*_known_keys(model, path), *(beside if len(path) == 1 else ())]
     hint = _glued(key, known) or wide_mark(key) or _in_english(key, known) or suggestion(key, known)
     if hint is None and known:
         hint = Text(f"可写的有：{'、'.join(known)}", f"known are: {', '.join(known)}")
@@ -318,6 +322,25 @@ _IN_CHINESE: Mapping[str, tuple[str, ...]] = {
         "tests": "测试",
         "roles": "角色",
         "chain": "上级链",
+        "may_choose": "可选 可选择 偏好",
+        "in_doubt": "存疑 结果不明",
+        "then": "此后 然后 签收后",
+        "act_within": "办理期限 办理时限",
+        "console": "网页端 网页",
+        "link_days": "链接天数 链接有效期",
+        "links": "链接",
+        "replies": "回复 上行",
+        "words": "换词 中性说法 替换词",
+        "price": "价格 单价",
+        "budget": "预算",
+        "per_person": "每人 每人条数",
+        "same_text": "同一内容",
+        "different_texts": "不同内容",
+        "total": "总数 总条数",
+        "calls": "回调",
+        "receipts": "回执",
+        "proof": "认定 验证",
+        "providers": "服务商",
     }.items()
 }
 

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from channels.base import Listening, SendError
+from channels.base import Collecting, Listening, SendError
 from daemon.sharing import SHARED
 from policies.text import Text
 
@@ -23,6 +23,8 @@ CALLED_AT = "in"  # the part of the public address under which providers reach a
 @dataclass(frozen=True, slots=True)
 class Configured:
     """One channel of ours. `callback` is the address its provider is to call; empty: it does not, or there is none.
+
+    `tells_delivery`: as it is set up, we learn that a message arrived, by a receipt or by asking.
 
     `weights` are the shares of the channels behind a shared one.
     """
@@ -86,12 +88,18 @@ def _shared(configuration: Configuration, name: str, behind: Mapping[str, Config
 async def _one(configuration: Configuration, name: str) -> Configured:
     kind, medium = configuration.kinds[name], configuration.media[name]
     tells, listens, state = False, False, READY
+    settings = configuration.channel_settings[name]
     try:
-        opened: Channel = configuration.channel_types[name].open(configuration.channel_settings[name])
+        opened: Channel = configuration.channel_types[name].open(settings)
     except SendError as failure:
         state = Text(f"打不开：{failure}", f"cannot be opened: {failure}")
     else:
-        tells, listens = bool(getattr(opened, "tells_delivery", False)), isinstance(opened, Listening)
+        listens = isinstance(opened, Listening)
+        tells = bool(getattr(opened, "tells_delivery", False)) or (
+            "delivery" in configuration.channel_types[name].can
+            and (gets_calls(configuration, name) if listens else isinstance(opened, Collecting))
+            and _receipts_wanted(settings)
+        )
         await opened.close()
     return Configured(
         name,
@@ -103,6 +111,23 @@ async def _one(configuration: Configuration, name: str) -> Configured:
         medium.replies,
         callback_of(configuration, name) if listens else "",
     )
+
+
+def gets_calls(configuration: Configuration, name: str) -> bool:
+    """Whether the provider's calls can come in and be proved: with a console and, where one is needed, a secret."""
+    settings = configuration.channel_settings[name]
+    return configuration.settings.console is not None and not getattr(settings, "missing_proof", "")
+
+
+def _receipts_wanted(settings: object) -> bool:
+    """Whether its settings ask for word of what arrived: a gateway's description of receipts, a mail's reports."""
+    described: object = getattr(settings, "calls", None)
+    if described is not None:
+        return getattr(described, "receipts", None) is not None
+    if hasattr(settings, "delivery_reports"):
+        reports: object = getattr(settings, "bounce_mailbox", None)
+        return reports is not None and getattr(settings, "delivery_reports", "") == "all"
+    return True
 
 
 def callback_of(configuration: Configuration, name: str) -> str:

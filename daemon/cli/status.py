@@ -46,6 +46,8 @@ JOBS = {
     "full_sync": ("全部重读", "read everything"),
     "tick": ("判断到期", "decide"),
     "pump": ("发送", "send"),
+    "collect": ("收取退信和回执", "fetch receipts"),
+    "take_in": ("登记回执和回复", "take over what came back"),
     "audit": ("核查无遗漏", "audit"),
     "bury": ("清理失联进程", "bury dead workers"),
     "seal": ("封存台账", "seal the ledger"),
@@ -302,8 +304,9 @@ def _show_spent(at_desk: Desk, found: Found) -> None:
 
 
 def _budgets(at_desk: Desk) -> dict[str, Budget]:
-    media = at_desk.configuration.media
-    return {name: medium.budget for name, medium in sorted(media.items()) if medium.budget is not None}
+    """Of every channel a message really leaves over: what stands for others spends nothing of its own."""
+    own = {name: at_desk.configuration.media[name].budget for name in sorted(at_desk.configuration.channel_settings)}
+    return {name: budget for name, budget in own.items() if budget is not None}
 
 
 def _spending(at_desk: Desk, found: Found) -> dict[str, object]:

@@ -105,3 +105,34 @@ def test_a_misspelt_type_is_told_which_was_meant() -> None:
     result = CliRunner().invoke(channels_command, ["twillio"], env={"DUBAN_LANG": "en"})
     assert result.exit_code == 1
     assert "did you mean “twilio”" in result.output
+
+
+CALLS = """    secrets: {{callback_token: an-invented-token}}
+    calls:
+      proof: {{query: token, equals: "{{callback_token}}"}}
+      {what}
+    reference:"""
+
+
+@pytest.mark.parametrize(
+    ("what", "console", "arrives"),
+    [
+        ("receipts: {ours: {query: id}, status: {query: status}, delivered: [D]}", True, True),
+        ("receipts: {ours: {query: id}, status: {query: status}, delivered: [D]}", False, False),
+        ("replies: {sender: {query: from}, text: {query: text}}", True, False),
+    ],
+)
+def test_a_gateway_that_posts_receipts_tells_what_arrived(
+    tmp_path: Path, what: str, console: bool, arrives: bool
+) -> None:
+    """Delivery is known by asking, or by receipts where the settings describe them and a console hears them."""
+    office = build_office(tmp_path / "office", cases=0, arrived=ARRIVED)
+    office.change("duban.yaml", "    reference:", CALLS.format(what=what))
+    if console:
+        office.change(
+            "duban.yaml",
+            "administrators:",
+            "console: {public_url: 'https://duban.example.com', secret: an-invented-secret}\nadministrators:",
+        )
+    (sms,) = (one for one in told("-c", str(office.configuration))["channels"] if one["name"] == "sms")
+    assert sms["tells_delivery"] is arrives

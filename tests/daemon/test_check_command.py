@@ -166,3 +166,77 @@ def test_a_gateway_that_is_told_of_an_address_there_is_not_is_remarked_on(tmp_pa
     ]
     assert "{callback}" in said["zh"]
     assert "console" in said["en"]
+
+
+GATEWAY = """  gateway:
+    type: http
+    url: http://127.0.0.1:13013/cgi-bin/sendsms
+    success: {status: [202]}
+    replies: true
+    secrets: {callback_token: not-a-real-callback-token}
+"""
+CALLS = """    calls:
+      proof: {query: token, equals: "{callback_token}"}
+      replies: {sender: {query: from}, text: {query: text}}
+"""
+SPOOL = "  spool: {type: spool, directory: out, replies: true}\n"
+MAIL = "  post: {type: email, host: localhost, encryption: none, from: {address: a@example.com}, replies: true}\n"
+TALK = "  talk: {type: wecom, corp_id: ww, agent_id: 1, secret: not-a-real-secret, replies: true}\n"
+CONSOLE = "\nconsole: {public_url: 'https://duban.example.com', secret: not-a-real-secret}\n"
+
+
+@pytest.mark.parametrize(
+    ("channel", "console", "wanting"),
+    [
+        (GATEWAY, CONSOLE, "write calls.replies"),
+        (GATEWAY + CALLS, "", "write the section console"),
+        (GATEWAY + CALLS, CONSOLE, ""),
+        (SPOOL, "", ""),
+        (MAIL, CONSOLE, "write reply_mailbox or bounce_mailbox"),
+        (TALK, CONSOLE, "channels of type wecom bring none"),
+    ],
+)
+def test_nobody_is_asked_to_reply_where_no_reply_comes_in(
+    tmp_path: Path, channel: str, console: str, wanting: str
+) -> None:
+    """`replies: true` where nothing brings replies would accuse whoever replied of not having signed: a mistake."""
+    main_file = _with_channel(tmp_path, channel, console)
+    result = check(main_file, "--json", language="en")
+    said = [one["en"] for one in json.loads(result.stdout)["problems"] if ".replies: " in one["en"]]
+    assert [one.rpartition(": ")[2] for one in said] == ([wanting] if wanting else [])
+
+
+def test_an_address_without_https_is_remarked_on(tmp_path: Path) -> None:
+    """Links and secrets would cross the network in the open; within one's own network that may be meant."""
+    plain = CONSOLE.replace("https://", "http://")
+    (said,) = json.loads(check(_with_channel(tmp_path, "", plain), "--json").stdout)["remarks"]
+    assert "console.public_url" in said["zh"]
+    assert "https://" in said["en"]
+
+
+def test_an_address_with_a_login_is_refused_and_not_shown(tmp_path: Path) -> None:
+    """What stands before the @ would stand in every link and in what providers are given."""
+    login = CONSOLE.replace("//duban", "//somebody:hush-hush@duban")
+    result = check(_with_channel(tmp_path, "", login))
+    assert result.exit_code == 78
+    assert "console.public_url" in result.stderr
+    assert "hush-hush" not in result.output
+
+
+def _with_channel(tmp_path: Path, channel: str, console: str) -> Path:
+    """The good office with one more channel and a console; its main file."""
+    bad_config.assemble(bad_config.CORPUS / "good", tmp_path / "office")
+    main_file = tmp_path / "office" / "duban.yaml"
+    main_file.write_text(
+        main_file.read_text("utf-8").replace("channels:\n", f"channels:\n{channel}") + console, "utf-8"
+    )
+    return main_file
+
+
+def test_no_mistake_of_a_policy_follows_from_one_of_a_channel(tmp_path: Path) -> None:
+    """A channel with a mistake in it is written all the same: a step that names it is right."""
+    main_file = _with_channel(tmp_path, "  mail: {type: spool, directory: out, kind: email, links: nein}\n", "")
+    policy = main_file.parent / "policies" / "office.yaml"
+    policy.write_text(policy.read_text("utf-8").replace("say: today", "say: today, via: [mail]"), "utf-8")
+    (said,) = json.loads(check(main_file, "--json").stdout)["problems"]
+    assert "channels.mail.links" in said["en"]

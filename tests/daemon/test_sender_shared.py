@@ -253,7 +253,7 @@ async def test_status_and_outbox_tell_which_provider(tmp_path: Path, store_url: 
 
 
 async def test_the_commands_know_a_shared_channel(tmp_path: Path, store_url: str) -> None:
-    """`check` judges the texts of each provider, `send-test` asks for one of them."""
+    """`check` judges the texts of each provider, `send-test` asks for one of them; only these have a budget."""
     async with two_providers(tmp_path, store_url) as behind:
         office = behind.world.office
         await behind.world.work()
@@ -261,6 +261,10 @@ async def test_the_commands_know_a_shared_channel(tmp_path: Path, store_url: str
         refused = run(office, "send-test", "sms", "--to", "13800001000")
         assert refused.exit_code == 1
         assert "north、south" in refused.stderr
+        office.change("duban.yaml", "    type: http", "    type: http\n    budget: {total: 100}")
+        spent = json.loads(duban(office, "status", "--json"))["spending"]
+        assert set(spent) <= {"north", "south"}
+        assert spent
 
 
 async def test_who_stops_one_provider_stops_the_channel(tmp_path: Path, store_url: str) -> None:
