@@ -1,13 +1,14 @@
 """Replies taken over (上行): acknowledged, stopped, started again, and answered over the channel they came by.
 
 An answer is a notice about no case, sent by the ordinary pump. Its key says on which day it answers what: the same
-answer about the same thing goes to one person at most once a day, so that two machines cannot talk to each other for
-ever, and a reply taken over twice after a crash is answered once.
+answer about the same thing goes to one person at most once a day, and only a few about what is not his, so that two
+machines cannot talk to each other for ever, and a reply taken over twice after a crash is answered once.
 """
 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from datetime import timedelta
 from itertools import product
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from daemon.acknowledging import Ruling, in_order, judge
 from daemon.offers import MAIL
 from daemon.replies import Command
 from daemon.store.values import Acknowledged, Event
+from policies.ladders.notices import OF_RESTRICTED
 from policies.model import Notice, Why
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ LATELY = timedelta(days=60)  # codes are looked for among messages no older
 STOPPED, RESUMED = "answer_stopped", "answer_resumed"
 GOOD_FOR = timedelta(hours=6)  # an answer that cannot be sent by then is of no use any more
 ROLE = "official"
+MOST_UNKNOWN = 10  # answers a day to codes and numbers that are not his: a machine may send another one every time
 
 _SAYS: Mapping[Acknowledged, str] = {
     Acknowledged.TAKEN: "answer_taken",
@@ -111,7 +114,8 @@ class Answers:
         body = {"person": reply.persons[0], "channel": reply.channel, "why": "not_his"}
         event = Event("", "reply_not_taken", now, body, reply.persons[0])
         facts: dict[str, Scalar] = {"answer_code": said.code or said.case}
-        self._answer(reply, "answer_not_yours", now, facts=facts, subject=said.code or said.case, event=event)
+        subject = str(zlib.crc32((said.code or said.case).encode()) % MOST_UNKNOWN)
+        self._answer(reply, "answer_not_yours", now, facts=facts, subject=subject, event=event)
 
     def _sign(self, reply: Reply, chosen: Sequence[Sent], now: datetime) -> None:
         kind = self._engine.rules.kinds.get(reply.channel, "")
@@ -182,6 +186,8 @@ def _facts_of(about: Sequence[Sent]) -> dict[str, Scalar]:
         return {}
     first = in_order(about)[0]
     facts = dict(first.delivery.notice.facts)
+    if first.restricted:
+        return {name: value for name, value in facts.items() if name in OF_RESTRICTED}
     if first.due_at is not None:
         facts["due_at"] = facts["legal_due"] = first.due_at.isoformat()
     return facts

@@ -11,7 +11,7 @@ import hashlib
 import re
 from datetime import UTC, datetime
 from email.parser import BytesParser
-from email.utils import parseaddr, parsedate_to_datetime
+from email.utils import getaddresses, parsedate_to_datetime
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -53,12 +53,18 @@ def said_in(content: bytes) -> Said | None:
     try:
         mail = BytesParser(policy=email.policy.compat32).parsebytes(content)
         about = _about(mail)
-        sender = parseaddr(str(mail["From"] or ""))[1].strip().lower()
+        sender = _sender(mail)
         if about is None or "@" not in sender or _is_by_a_program(mail, sender):
             return None
         return Said(clean(sender), _words(mail), _reference(mail, content), about, _at(mail))
     except _BROKEN:
         return None
+
+
+def _sender(mail: Message) -> str:
+    """From whom it is; nobody, if there are several: servers that check the sender (DMARC) look at one of them."""
+    found = getaddresses([str(one) for one in mail.get_all("From", [])])
+    return found[0][1].strip().lower() if len(found) == 1 else ""
 
 
 def _about(mail: Message) -> str | None:

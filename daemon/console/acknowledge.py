@@ -189,7 +189,7 @@ class AcknowledgePage:
     def _item(self, one: Sent, place: int, answer: Acknowledged | None) -> _Item:
         say, notice = self._say, one.delivery.notice
         words = self._words(one)
-        drill, restricted = not notice.case_key, notice.role == RESTRICTED
+        drill, restricted = not notice.case_key, one.restricted or notice.role == RESTRICTED
         item = _Item(
             case=say(Text("通道演练", "Drill")) if drill else words["case"],
             stage="" if drill or restricted else words["stage"],

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from daemon.store import ledger
 from daemon.store.bulk import among, fetch, update_rows
-from daemon.store.codec import instant, micros
+from daemon.store.codec import RESTRICTED_MARK, instant, micros
 from daemon.store.rows import DELIVERY_COLUMNS, delivery
-from daemon.store.tables import SENT_AS, WENT_OUT, deliveries, obligations
+from daemon.store.tables import SENT_AS, WENT_OUT, cases, deliveries, obligations
 from daemon.store.values import Acknowledged, Delivery, Event
 
 if TYPE_CHECKING:
@@ -26,11 +26,15 @@ _RUNNING = ("open", "paused")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A delivery, whether anything of its case still runs, and when its own limit ends now, if that runs."""
+    """A delivery, whether anything of its case still runs, and when its own limit ends now, if that runs.
+
+    `restricted`: its case is known to few now, and perhaps not to whoever was sent this before.
+    """
 
     delivery: Delivery
     running: bool
     due_at: datetime | None = None
+    restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,18 @@ def _sent(connection: sa.Connection, which: sa.ColumnElement[bool], latest: int 
     for row in fetch(connection, open_ones):
         running.add(row.case_key)
         due[row.id] = instant(min(at for at in (row.legal_due_at, row.platform_due_at) if at is not None))
-    return [Sent(one, one.notice.case_key in running, due.get(one.obligation_id)) for one in found]
+    mark = cases.c.facts.contains(RESTRICTED_MARK, autoescape=True)
+    known_to_few = sa.select(cases.c.key).where(among(connection, cases.c.key, keys), mark)
+    closed = {key for (key,) in fetch(connection, known_to_few)}
+    return [
+        Sent(
+            one,
+            one.notice.case_key in running,
+            None if one.notice.case_key in closed else due.get(one.obligation_id),
+            one.notice.case_key in closed,
+        )
+        for one in found
+    ]
 
 
 def acknowledge(

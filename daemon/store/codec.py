@@ -108,7 +108,8 @@ def _maybe_at(value: str | None) -> datetime | None:
     return None if value is None else datetime.fromisoformat(value)
 
 
-GUARDED = ('"restricted":true', '"recused":[')  # stands in the text of a case some people must not hear of
+RESTRICTED_MARK = '"restricted":true'
+GUARDED = (RESTRICTED_MARK, '"recused":[')  # stands in the text of a case some people must not hear of
 
 
 def encode_case(case: Case) -> str:

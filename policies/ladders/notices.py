@@ -196,6 +196,10 @@ def _escaped(part: str) -> str:
     return quote(part, safe="")
 
 
+OF_RESTRICTED = frozenset({"case", "due_at", "due_day"})
+"""What may be said of a restricted case, beside its light."""
+
+
 # --- facts ------------------------------------------------------------------------------------------------------
 
 

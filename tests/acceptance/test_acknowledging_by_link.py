@@ -225,6 +225,21 @@ async def test_a_restricted_case_shows_its_number_and_date_only(tmp_path: Path, 
         assert len(buttons_on(page)) == 1
 
 
+async def test_a_case_that_became_restricted_shows_its_number_and_date_only(tmp_path: Path, store_url: str) -> None:
+    """Whoever was sent a link before is perhaps not to know any more: neither the stage nor the role is shown."""
+    restricted = ("source.yaml", "  changed: changed\n", "  changed: changed\n  restricted: kind\n")
+    async with web_office(tmp_path, store_url, prepare=with_changes(restricted)) as (world, telephone):
+        world.update("kind = '0'")
+        path = link_in(mail_to(HANDLER, await world.work()).text)
+        assert "书面告知" in (await telephone.get(path))[1]
+        world.update("kind = '1'")
+        await world.work("2026-09-16 11:00")
+        _, page = await telephone.get(path)
+        assert CASE in page
+        assert "书面告知" not in page
+        assert "您的身份" not in page
+
+
 async def test_an_english_office_has_an_english_page(tmp_path: Path, sqlite_store_url: str) -> None:
     """The words are those of the office's language."""
     english = ("duban.yaml", "language: zh", "language: en")

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from channels.base import News, Said
+from daemon.answering import MOST_UNKNOWN
 from support.imap_server import imap_server
 from support.running_office import CASE
 from support.web_office import web_office, with_changes
@@ -142,6 +143,30 @@ async def test_a_machine_that_echoes_our_answers_gets_silence_at_last(tmp_path: 
                 break
             words = f"收到 {answers[0]}" if "收到" in words else "收到"
         assert answers == []
+
+
+async def test_a_machine_with_another_number_every_time_is_not_answered_for_ever(
+    tmp_path: Path, sqlite_store_url: str
+) -> None:
+    """A program that confirms each of our answers by a number of its own gets a few, not one for each."""
+    async with web_office(tmp_path, sqlite_store_url) as (world, _):
+        await world.work()
+        answers = [len(await say(world, f"已收到，编号{number}")) for number in range(202600001, 202600041)]
+        assert sum(answers) <= MOST_UNKNOWN
+        assert answers[0] == 1
+
+
+async def test_what_is_answered_of_a_case_that_became_restricted(tmp_path: Path, sqlite_store_url: str) -> None:
+    """Its number and its date, and nothing of what it is about."""
+    restricted = ("source.yaml", "  changed: changed\n", "  changed: changed\n  restricted: kind\n")
+    async with web_office(tmp_path, sqlite_store_url, prepare=with_changes(restricted)) as (world, _):
+        world.update("kind = '0'")
+        code = code_in(await world.work())
+        world.update("kind = '1'")
+        await world.work("2026-09-16 11:00")
+        (answer,) = await say(world, code)
+        assert CASE in answer
+        assert "书面告知" not in answer
 
 
 async def test_a_reply_from_nobodys_number_is_not_answered(tmp_path: Path, sqlite_store_url: str) -> None:

@@ -118,6 +118,7 @@ def test_a_reply_in_gb2312() -> None:
         {"From": "postmaster@relay.example"},
         {"From": None},
         {"From": "nobody"},
+        {"From": "Reader@Example.com, other@evil.example"},
         {"In_Reply_To": None},
         {"In_Reply_To": "<abc@example.com>"},
     ],
@@ -125,6 +126,11 @@ def test_a_reply_in_gb2312() -> None:
 def test_what_is_no_reply_of_a_person(headers: dict[str, str | None]) -> None:
     """Programs, out-of-office notes, bounces, and letters about something else say nothing to us."""
     assert said_in(letter(**headers)) is None
+
+
+def test_a_letter_with_two_senders_is_nobodys() -> None:
+    """A server checks one From line and lets the letter pass; the other may be anybody's name."""
+    assert said_in(b"From: other@evil.example\n" + letter()) is None
 
 
 def test_a_reply_to_a_reply() -> None:
