@@ -13,6 +13,7 @@ from channels.base import PermanentFailure
 from channels.wire.approved import ANY, lacks, too_long_for
 from channels.wire.sms import PART_UNITS, sms_parts
 from daemon.catalogue import abilities_of
+from daemon.offers import ANSWERS
 from daemon.render import PARTS_WITHOUT_WARNING, LinkForbidden, RenderError
 from daemon.samples import SAMPLE_OFFER, sample_official, samples, says_beside, says_of
 from daemon.titles import DIGEST
@@ -165,7 +166,8 @@ def _about_templates(configuration: Configuration, renderer: Renderer) -> Iterat
             continue
         catalogue = cast("dict[str, NamedTemplate | OrderedTemplate]", templates)
         over = [said for said in said_over_channels(configuration) if said.channel == channel]
-        says = dict.fromkeys([*(said.say for said in over), *BESIDE_POLICIES])
+        answers = [f"answer_{what}" for what in ANSWERS] if configuration.media[channel].replies else []
+        says = dict.fromkeys([*(said.say for said in over), *BESIDE_POLICIES, *answers])
         lacking = {say: why for say in says if (why := lacks(say, catalogue)) is not None}
         if lacking:
             yield Text(

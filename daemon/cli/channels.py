@@ -230,7 +230,6 @@ def _show_configured(ours: list[Configured]) -> None:
         ("告知送达", "delivery"),
         ("链接", "links"),
         ("回复", "replies"),
-        ("回执送到", "receipts go to"),
     )
     show_table(
         speak("已配置的通道", "configured channels"),
@@ -244,12 +243,16 @@ def _show_configured(ours: list[Configured]) -> None:
                 _mark(yes=one.tells_delivery),
                 _mark(yes=one.links),
                 _mark(yes=one.replies),
-                one.callback or "—",
             )
             for one in ours
         ],
         whole=(0, 1),
     )
+    for one in ours:  # outside of the table: an address broken into lines cannot be copied
+        if one.callback:
+            click.echo(
+                speak(f"{one.name} 的回执和回复送到  ", f"receipts and replies of {one.name} go to  ") + one.callback
+            )
 
 
 def _state(one: Configured) -> str:

@@ -136,3 +136,17 @@ def test_a_gateway_that_posts_receipts_tells_what_arrived(
         )
     (sms,) = (one for one in told("-c", str(office.configuration))["channels"] if one["name"] == "sms")
     assert sms["tells_delivery"] is arrives
+
+
+def test_an_address_to_be_called_stands_on_one_line_however_narrow_the_screen(tmp_path: Path) -> None:
+    """It is copied from there into the provider's console."""
+    office = build_office(tmp_path / "office", cases=0, arrived=ARRIVED)
+    office.change("duban.yaml", "    reference:", CALLS.format(what="replies: {sender: {query: a}, text: {query: b}}"))
+    console = (
+        "console: {public_url: 'https://duban.of-an-office-with-a-long-name.example.com', secret: an-invented-secret}"
+    )
+    office.change("duban.yaml", "administrators:", f"{console}\nadministrators:")
+    narrow = CliRunner().invoke(
+        channels_command, ["-c", str(office.configuration)], env={"DUBAN_LANG": "zh", "COLUMNS": "80"}
+    )
+    assert "https://duban.of-an-office-with-a-long-name.example.com/in/sms\n" in narrow.output

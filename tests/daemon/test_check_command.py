@@ -240,3 +240,13 @@ def test_no_mistake_of_a_policy_follows_from_one_of_a_channel(tmp_path: Path) ->
     policy.write_text(policy.read_text("utf-8").replace("say: today", "say: today, via: [mail]"), "utf-8")
     (said,) = json.loads(check(main_file, "--json").stdout)["problems"]
     assert "channels.mail.links" in said["en"]
+
+
+@pytest.mark.parametrize("replies", [True, False])
+def test_answers_need_an_approved_template_too(tmp_path: Path, replies: bool) -> None:
+    """Where people can reply over a cloud, the words of every answer are named that have no template."""
+    cloud = "  cloud: {type: tencent, secret_id: k, secret_key: s, app_id: '1', sign_name: 某局, "
+    cloud += f"templates: {{assigned: {{id: '1', state: approved}}}}, replies: {str(replies).lower()}}}\n"
+    told = json.loads(check(_with_channel(tmp_path, cloud, CONSOLE), "--json").stdout)
+    (said,) = [one["en"] for one in told["remarks"] if "no approved template" in one["en"]]
+    assert ("answer_taken (none)" in said, "answer_stopped (none)" in said) == (replies, replies)

@@ -220,3 +220,16 @@ def test_the_check_looks_at_what_is_said_beside_the_steps(tmp_path: Path) -> Non
     (templates / "standard" / "shirking.email.txt").unlink()
     found = "\n".join(problem.zh for problem in renderer(templates=templates).check(policies()))
     assert all(name in found for name in ("digest.sms.txt:1", "restricted.sms.txt", "shirking.email.txt"))
+
+
+@pytest.mark.parametrize(
+    ("role", "copy", "said"),
+    [("handler", False, "请及时办理"), ("section_head", False, "请督促办理"), ("inspector", True, "供知悉")],
+)
+def test_a_digest_asks_of_its_reader_what_is_his(role: str, copy: bool, said: str) -> None:
+    """Whoever stands above the handler is asked to see to it, not to do it; who gets copies, nothing."""
+    several = [(replace(one, role=role, copy=copy), when) for one, when in forty()]
+    text = renderer().digest(several, READER, "sms", key="digest:1").text
+    assert text.endswith(f"另39件，{said}。")
+    mail = renderer().digest(several, READER, "email", key="digest:1")
+    assert ("请逐件办理" in mail.text, "请逐件办理" in (mail.html or "")) == (role == "handler", role == "handler")
