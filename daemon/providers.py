@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -48,6 +49,9 @@ class Providers:
         self.weights = dict(sharing.providers)
         tolerance = Tolerance(sharing.failures, sharing.slow_after, timedelta(seconds=sharing.rest_seconds))
         self.breakers = {name: Breaker(tolerance) for name in self.weights}
+        self._being_tried: set[str] = set()  # who has not claimed yet what he is to be tried with
+        self._none_claims = asyncio.Event()
+        self._none_claims.set()
 
     def take_over(self, elder: Providers) -> None:
         """What was learnt before the settings were read again still holds."""
@@ -74,6 +78,8 @@ class Providers:
         known = tuple(self.weights)
         if working and self.breakers[provider].may_be_tried(now):
             self.breakers[provider] = self.breakers[provider].tried()
+            self._being_tried.add(provider)
+            self._none_claims.clear()
             return Turn(Share(provider, range(BUCKETS), known), 1, FROM_BELOW)
         taken = ranges_of(self.weights, working).get(provider, range(0))
         return Turn(Share(provider, taken, known))
@@ -82,8 +88,23 @@ class Providers:
         """This provider with no share: for what is given to it beyond that."""
         return Share(provider, range(0), tuple(self.weights))
 
+    def is_rested(self, provider: str, now: datetime) -> bool:
+        """Whether it is to be seen if this provider works again."""
+        return self.breakers[provider].may_be_tried(now)
+
+    async def wait_for_trials(self) -> None:
+        """Let who is tried have his one message first: those that work would leave nothing to try him with."""
+        await self._none_claims.wait()
+
+    def trial_claimed(self, provider: str) -> None:
+        """It has its message, or there was none; the others may claim."""
+        self._being_tried.discard(provider)
+        if not self._being_tried:
+            self._none_claims.set()
+
     def trial_over(self, provider: str) -> None:
         """The trial that began was made, or there was nothing to make it with."""
+        self.trial_claimed(provider)
         self.breakers[provider] = self.breakers[provider].untried()
 
     def is_left(self, provider: str) -> bool:

@@ -152,7 +152,8 @@ class Sender:
             self._at_rest.clear()
         try:
             shift = Shift(LOOPS * len(self._lines))
-            loops = [self._loop(way, shift) for way in self._lines for _ in range(LOOPS)]
+            lines = sorted(self._lines, key=self._is_rested, reverse=True)  # they claim first
+            loops = [self._loop(way, shift) for way in lines for _ in range(LOOPS)]
             ended = await asyncio.gather(self._look_aside(shift), *loops, return_exceptions=True)
         finally:
             self._pumps -= 1
@@ -214,6 +215,9 @@ class Sender:
             if at_work:
                 shift.rests()
 
+    def _is_rested(self, way: WayOut) -> bool:
+        return bool(way.shares) and self.providers[way.shares].is_rested(way.name, self._clock.now())
+
     @contextmanager
     def _turn(self, way: WayOut) -> Generator[Turn | None]:
         """What a provider behind a shared channel may claim now; None for any other channel."""
@@ -233,11 +237,16 @@ class Sender:
     ) -> list[Delivery]:
         """Write outcomes and claim more; what the store does not take now is kept for the next pump."""
         try:
-            return await in_thread(self._executor, partial(self._record, way, results, turn, last=last))
+            if turn is not None and not turn.is_trial:
+                await self.providers[way.shares].wait_for_trials()
+            claimed = await in_thread(self._executor, partial(self._record, way, results, turn, last=last))
         except BaseException:
             self._owed.extend(results)
             self._cut_off = True  # the claim may have been committed all the same
             raise
+        if turn is not None and turn.is_trial:
+            self.providers[way.shares].trial_claimed(way.name)
+        return claimed
 
     def _record(
         self, way: WayOut, results: Sequence[DeliveryResult], turn: Turn | None, *, last: bool

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from click.testing import CliRunner
 
 from daemon import sender
+from daemon.breaker import State
 from daemon.cli import main
 from daemon.clock import SystemClock
 from daemon.replies import Command, Understood
 from daemon.retry import wait_before
-from daemon.sharing import bucket_of
+from daemon.sharing import Share, bucket_of
 from daemon.store.values import DeliveryState, Reply
 from support.running_office import LOOKUP, Running, at, running_office
 from support.sms_gateway import SmsGateway
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import pytest
     from click.testing import Result
 
+    from daemon.store.values import Delivery
     from support.office import Office
 
 REST = timedelta(seconds=60)
@@ -160,6 +163,30 @@ async def test_one_that_fails_is_left_and_comes_back_by_one_message(tmp_path: Pa
         await behind.world.node.pump()
         assert behind.left == set()
         assert behind.got == (1, 24 + 23)
+
+
+async def test_who_rested_is_tried_though_others_are_quicker_to_claim(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that work wait until he has his one message, or there would be none left: he is tried in any case."""
+    async with two_providers(tmp_path, store_url, cases=4) as behind:
+        claims: list[str] = []
+        claim = behind.world.store.record
+
+        def noted(*arguments: Any) -> list[Delivery]:
+            if isinstance(arguments[-1], Share):
+                claims.append(arguments[-1].provider)
+            return claim(*arguments)
+
+        await behind.world.node.pump()
+        monkeypatch.setattr(behind.world.store, "record", noted)
+        providers = behind.world.node.providers["sms"]
+        rested = behind.world.clock.now()
+        providers.breakers["south"] = replace(providers.breakers["south"], state=State.OPEN, until=rested)
+        await behind.world.work()
+        assert claims[0] == "south"
+        assert behind.left == set()
+        assert behind.got[1] >= 1
 
 
 async def test_one_that_is_slow_is_left_like_one_that_fails(tmp_path: Path, store_url: str) -> None:
