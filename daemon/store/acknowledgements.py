@@ -112,7 +112,8 @@ def acknowledge(
     marked and no step falls silent. Otherwise the obligations of the case are looked at again at once, so that a step
     that was only for want of it is not sent.
     """
-    return _sign_for_case(connection, case_key, _Signing(official, at, how, now), ())
+    locked = _lock_all(connection, [case_key])
+    return _sign_for_case(connection, case_key, _Signing(official, at, how, now), (), locked)
 
 
 def acknowledge_deliveries(
@@ -129,26 +130,44 @@ def acknowledge_deliveries(
         delivery(row)
         for row in fetch(connection, sa.select(*DELIVERY_COLUMNS).where(among(connection, d.id, ids)).order_by(d.id))
     ]
+    locked = _lock_all(connection, sorted({one.notice.case_key for one in named if one.notice.case_key}))
     answers: dict[int, Acknowledged] = {}
     for case_key, official in sorted({(one.notice.case_key, one.notice.person) for one in named}):
         his = [one for one in named if (one.notice.case_key, one.notice.person) == (case_key, official)]
         signing = _Signing(official, at, how, now)
         if case_key:
-            answer = _sign_for_case(connection, case_key, signing, his)
+            answer = _sign_for_case(connection, case_key, signing, his, locked)
         else:
             answer = _sign_for_none(connection, signing, [one.id for one in his])
         answers.update((one.id, answer) for one in his)
     return answers
 
 
+def _lock_all(connection: sa.Connection, case_keys: Sequence[str]) -> set[int]:
+    """Lock what is running of these cases, then their deliveries, each by id as who decides or sends does; the latter.
+
+    One case after the other would wait for a node that has the next one and waits for this.
+    """
+    d, o = deliveries.c, obligations.c
+    running = sa.select(o.id).where(among(connection, o.case_key, case_keys), o.state.in_(_RUNNING))
+    fetch(connection, running.order_by(o.id).with_for_update())
+    sent = sa.select(d.id).where(among(connection, d.case_key, case_keys))
+    return {row.id for row in fetch(connection, sent.order_by(d.id).with_for_update())}
+
+
 def _sign_for_case(
-    connection: sa.Connection, case_key: str, signing: _Signing, named: Sequence[Delivery]
+    connection: sa.Connection,
+    case_key: str,
+    signing: _Signing,
+    named: Sequence[Delivery],
+    locked: Collection[int],
 ) -> Acknowledged:
+    """`locked`: its deliveries; what comes in between is none of what he was sent."""
     d, o = deliveries.c, obligations.c
     open_ones = sa.select(o.id).where(o.case_key == case_key, o.state.in_(_RUNNING))
-    running = fetch(connection, open_ones.order_by(o.id).with_for_update())  # before deliveries, as every decision does
-    sent = sa.select(*DELIVERY_COLUMNS).where(d.case_key == case_key)
-    rows = [delivery(row) for row in fetch(connection, sent.order_by(d.id).with_for_update())]
+    running = fetch(connection, open_ones)
+    sent = sa.select(*DELIVERY_COLUMNS).where(d.case_key == case_key, among(connection, d.id, locked))
+    rows = [delivery(row) for row in fetch(connection, sent.order_by(d.id))]
     held = {one.id for one in named}
     known = [one for one in rows if one.state not in _NOT_HIS_TO_KNOW or one.id in held]
     mine = [one for one in known if one.notice.person == signing.official]

@@ -24,12 +24,20 @@ CARRIER = "carrier"
 
 def stop(connection: sa.Connection, channel: str, person: str, how: str, now: datetime) -> bool:
     """Note it; False if it was noted before, and nothing is written."""
+    if not _noted(connection, channel, person, how, now):
+        return False
+    ledger.append(connection, [_stopped(channel, person, how, now)])
+    return True
+
+
+def _noted(connection: sa.Connection, channel: str, person: str, how: str, now: datetime) -> bool:
     columns = ("channel", "person", "since_at", "how")
     row = (channel, person, micros(now), how)
-    if not insert_rows(connection, stops, columns, [row], "ON CONFLICT (channel, person) DO NOTHING"):
-        return False
-    ledger.append(connection, [Event("", "stopped", now, {"channel": channel, "person": person, "how": how}, person)])
-    return True
+    return bool(insert_rows(connection, stops, columns, [row], "ON CONFLICT (channel, person) DO NOTHING"))
+
+
+def _stopped(channel: str, person: str, how: str, now: datetime) -> Event:
+    return Event("", "stopped", now, {"channel": channel, "person": person, "how": how}, person)
 
 
 def lift(
@@ -46,8 +54,10 @@ def lift(
 
 def note_carriers(connection: sa.Connection, failed: Iterable[Delivery], now: datetime) -> None:
     """A provider refused these because their readers had opted out with the carrier."""
-    for channel, person in sorted({(one.notice.channel, one.notice.person) for one in failed}):
-        stop(connection, channel, person, CARRIER, now)
+    refused = sorted({(one.notice.channel, one.notice.person) for one in failed})
+    fresh = [(channel, person) for channel, person in refused if _noted(connection, channel, person, CARRIER, now)]
+    # The ledger after all of them, as everybody does who stops or starts one: no deadlock.
+    ledger.append(connection, [_stopped(channel, person, CARRIER, now) for channel, person in fresh])
 
 
 def is_refusal(state: DeliveryState, error: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from daemon.store import Store
 from daemon.store.values import Acknowledged, DeliveryResult, DeliveryState
 from policies.model import ObligationState
 from support.store_values import DAY, NOW, by_key, case_change, change, decision, notice, obligation
@@ -16,7 +18,6 @@ from support.store_values import DAY, NOW, by_key, case_change, change, decision
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daemon.store import Store
     from daemon.store.values import LedgerRow
     from policies.model import Notice
 
@@ -133,6 +134,32 @@ def test_a_fire_drill_is_acknowledged_though_it_is_about_no_case(store: Store) -
     assert answers == [Acknowledged.TAKEN, Acknowledged.ALREADY]
     (row,) = told(store, "acknowledged", "")
     assert row.body["notices"] == [drill.key]
+
+
+def test_who_signs_for_several_cases_waits_for_a_sender_and_keeps_nothing_from_him(postgresql_url: str) -> None:
+    """A digest of two cases is signed for while another node has the later case's row and wants the earlier one's."""
+    Store.migrate(postgresql_url)
+    store, engine = Store(postgresql_url), sa.create_engine(postgresql_url)
+    lock = sa.text("SELECT id FROM deliveries WHERE notice_key = :key FOR UPDATE NOWAIT")
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    try:
+        store.save_cases([case_change("B"), case_change("A")], NOW)
+        for case in "BA":  # the later case has the smaller number
+            store.add_notices(None, [notice(case, obligation(case))], [], "v1", NOW)
+        epoch = store.open_worker("node-a", 1, NOW)
+        claimed = store.claim_deliveries(epoch, NOW, 10)
+        ids = [one.id for one in claimed]
+        with ThreadPoolExecutor(1) as threads:
+            with engine.begin() as sender, engine.connect() as looking:
+                sender.execute(lock, {"key": "B"})
+                signing = threads.submit(store.acknowledge_deliveries, ids, NOW, "link", NOW)
+                while not looking.execute(waiting).scalar() and not signing.done():
+                    looking.rollback()
+                sender.execute(lock, {"key": "A"})
+            assert set(signing.result(30).values()) == {Acknowledged.TAKEN}
+    finally:
+        engine.dispose()
+        store.close()
 
 
 def test_numbers_that_are_not_there_are_left_out(store: Store) -> None:
