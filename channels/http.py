@@ -163,7 +163,10 @@ class HttpSettings(Request):
         if self.lookup is not None:
             wrong += _unknown_names(self.lookup, own, "lookup.")
         if self.calls is not None:
-            wrong += self.calls.problems(set(self.values), set(self.secrets))
+            proving = {
+                name for name, secret in self.secrets.items() if secret.get_secret_value()
+            }  # empty proves nothing
+            wrong += self.calls.problems({*self.values, *self.secrets} - proving, proving)
         elif self.tells_where_we_are:
             wrong.append("{callback} 要有 calls 才有人听 / {callback} needs calls: nobody would listen")
         if set(self.values) & set(self.secrets):

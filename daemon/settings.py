@@ -201,7 +201,7 @@ class ConsoleSettings(_Part):
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8765"
     public_url: Annotated[str, AfterValidator(_public_url)]
     secret: SecretStr = Field(min_length=16)
-    old_secret: SecretStr | None = None
+    old_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
     link_days: int = Field(default=30, ge=1, le=365)
 
 

@@ -77,7 +77,7 @@ def _aliyun_voice(record: dict[str, Any]) -> Learnt | None:
     theirs, code, duration = (text_at(record, name) for name in ("call_id", "status_code", "duration"))
     if not code:
         raise Unreadable
-    answered = duration.isdecimal() and int(duration) > 0
+    answered = duration.isdecimal() and duration.strip("0") != ""
     outcome = arrived("answered", theirs=theirs) if answered else failed(f"call_{code}")
     told = learnt_of(outcome, theirs=theirs, at=instant(text_at(record, "end_time")))
     return told if duration else None

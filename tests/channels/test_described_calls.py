@@ -262,6 +262,16 @@ def test_descriptions_that_cannot_work(change: dict[str, Any], said: str) -> Non
         HttpSettings.model_validate({**SENDING, **SECRETS, "calls": calls})
 
 
+def test_an_empty_secret_proves_nothing() -> None:
+    """A credential nobody filled in would let everybody call."""
+    calls = {
+        "proof": {"query": "token", "equals": "{callback_token}"},
+        "replies": {"sender": {"query": "from"}, "text": {"query": "text"}},
+    }
+    with pytest.raises(ValidationError, match="anybody could call"):
+        HttpSettings.model_validate({**SENDING, "secrets": {"callback_token": ""}, "calls": calls})
+
+
 def test_our_address_without_anybody_listening() -> None:
     """A request that names our address, in a channel that describes no calls, is a mistake."""
     with pytest.raises(ValidationError, match="nobody would listen"):

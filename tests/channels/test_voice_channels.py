@@ -100,3 +100,12 @@ def test_aliyun_s_halfway_reports_are_no_news() -> None:
     news, answer = channel.hear(post_json(f"{HERE}?token={CALLBACK_TOKEN}", [halfway]))
     assert news.learnt == ()
     assert b'"code": 0' in answer.body
+
+
+def test_a_duration_of_any_length_is_read() -> None:
+    """A number with thousands of digits is a call that was answered, not a defect of ours."""
+    channel = opened("aliyun_voice", **ALIYUN, callback_token=CALLBACK_TOKEN)
+    assert isinstance(channel, Listening)
+    record = {"status_code": "200000", "duration": "9" * 5000, "call_id": "C1^0"}
+    news, _ = channel.hear(post_json(f"{HERE}?token={CALLBACK_TOKEN}", [record, record | {"duration": "000"}]))
+    assert [isinstance(one.outcome, Receipt) for one in news.learnt] == [True, False]

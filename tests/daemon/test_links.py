@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from daemon.links import LinkExpired, LinkRefused, Links, LinkUnknown
 from daemon.settings import ConsoleSettings
@@ -80,6 +80,13 @@ def test_another_secret_opens_nothing_but_the_old_one_does() -> None:
     assert links("another secret 1234", old="the first secret ever").read(token, NOW) == 42
     with pytest.raises(LinkRefused):
         links("another secret 1234").read(token, NOW)
+
+
+@pytest.mark.parametrize("secret", ["", "short"])
+def test_a_secret_that_could_be_guessed_is_refused_as_the_old_one_too(secret: str) -> None:
+    """With an empty file for the old secret everybody could sign links."""
+    with pytest.raises(ValidationError):
+        ConsoleSettings.model_validate({"public_url": "https://a.example.com", "secret": SIGNING, "old_secret": secret})
 
 
 def test_a_link_is_short_and_of_letters_and_digits() -> None:
