@@ -43,7 +43,10 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """One provider's. `since` is when it was last left after it had worked, `until` how long it rests, `why` a code."""
+    """One provider's. `since` is when it was last left after it had worked, `until` how long it rests, `why` a code.
+
+    `told_at` is when `until` was worked out: a clock that shows less was put back, and nothing follows from `until`.
+    """
 
     tolerance: Tolerance
     state: State = State.CLOSED
@@ -51,6 +54,7 @@ class Breaker:
     recent: tuple[float, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
+    told_at: datetime | None = None
     rest: timedelta = timedelta(0)
     why: str = ""
 
@@ -61,7 +65,8 @@ class Breaker:
 
     def may_be_tried(self, now: datetime) -> bool:
         """Whether it has rested, and nobody is trying it."""
-        return self.state is State.OPEN and self.until is not None and now >= self.until
+        put_back = self.told_at is not None and now < self.told_at
+        return self.state is State.OPEN and self.until is not None and (now >= self.until or put_back)
 
     def tried(self) -> Breaker:
         """One message is on its way."""
@@ -99,7 +104,7 @@ class Breaker:
             left = _left(self, code, self.tolerance.rest, now)
             return replace(left, until=now + timedelta(seconds=seconds))
         wanted = now + timedelta(seconds=seconds)
-        return self if self.until is not None and self.until >= wanted else replace(self, until=wanted)
+        return self if self.until is not None and self.until >= wanted else replace(self, until=wanted, told_at=now)
 
 
 def _too_much(breaker: Breaker, last: str) -> str:
@@ -112,4 +117,5 @@ def _too_much(breaker: Breaker, last: str) -> str:
 
 def _left(breaker: Breaker, why: str, rest: timedelta, now: datetime) -> Breaker:
     since = now if breaker.since is None else breaker.since
-    return replace(breaker, state=State.OPEN, failed=0, recent=(), since=since, until=now + rest, rest=rest, why=why)
+    rests = replace(breaker, until=now + rest, told_at=now, rest=rest)
+    return replace(rests, state=State.OPEN, failed=0, recent=(), since=since, why=why)

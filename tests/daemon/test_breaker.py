@@ -65,6 +65,20 @@ def test_a_trial_that_fails_doubles_the_rest(code: str, seconds: float, why: str
     assert rests == [min(MINUTE * 2**number, LONGEST_REST) for number in range(8)]
 
 
+@pytest.mark.parametrize("wrong", [timedelta(hours=8), timedelta(days=365)])
+def test_a_clock_that_is_put_back_does_not_leave_it_for_that_long(wrong: timedelta) -> None:
+    """Left, tried in vain or asked to wait while the clock was ahead: tried as soon as the clock is right again."""
+    ahead = NOW + wrong
+    for breaker in (
+        left(ahead),
+        left().tried().learnt(["503"], QUICK, ahead),
+        left().asked_to_wait("429", 60, ahead),
+        Breaker(TOLERANCE).asked_to_wait("429", 60, ahead),
+    ):
+        assert not breaker.may_be_tried(ahead + timedelta(seconds=59))
+        assert breaker.may_be_tried(NOW + 2 * MINUTE)
+
+
 def test_a_trial_without_a_message_costs_nothing() -> None:
     """With nothing to try it with, it may be tried at once when there is something."""
     breaker = left().tried().untried()
