@@ -178,13 +178,14 @@ def report(drill_id: str | None, csv_path: str | None, config_path: str, *, as_j
 
 def _show(at_desk: Desk, found: Drill, results: Sequence[Result]) -> None:
     from daemon.cli.reading import show_pairs, show_table  # noqa: PLC0415 - loads the database library
-    from daemon.drill import by_unit, in_all  # noqa: PLC0415 - the same
+    from daemon.drill import EVERYBODY, by_unit, in_all  # noqa: PLC0415 - the same
 
+    told = [speak("全体", "everybody") if one == EVERYBODY else one for one in found.to]
     show_pairs(
         [
             (speak("演练", "drill"), found.id),
             (speak("组织", "by"), speak(f"{found.by}：{found.reason}", f"{found.by}: {found.reason}")),
-            (speak("范围", "to"), speak("、", ", ").join(found.to)),
+            (speak("范围", "to"), speak("、", ", ").join(told)),
             (speak("共", "in all"), _share(in_all(results))),
             *([(speak("停止", "stopped"), f"{at_desk.local(found.stopped_at)} {found.stopped_by}")]
               if found.stopped_at else []),
@@ -228,7 +229,7 @@ def _show(at_desk: Desk, found: Drill, results: Sequence[Result]) -> None:
                 at_desk.names.person(one.person),
                 at_desk.names.unit(one.unit),
                 at_desk.names.channel(one.channel),
-                _state(one),
+                _state(at_desk, one),
             )
             for one in missing
         ],
@@ -249,11 +250,11 @@ def _share(total: OfUnit) -> str:
     )
 
 
-def _state(one: Result) -> str:
+def _state(at_desk: Desk, one: Result) -> str:
     from daemon.cli.reading import state_word  # noqa: PLC0415 - loads the database library
 
     word = state_word(one.state)
-    return f"{word} {one.error}" if one.error else word
+    return f"{word} {at_desk.names.error(one.error)}" if one.error else word
 
 
 def _length(took: timedelta) -> str:

@@ -113,9 +113,10 @@ def _told(error: click.UsageError) -> str:
     if isinstance(error, click.MissingParameter) and error.param is not None:
         what = error.param.get_error_hint(error.ctx).strip("'")
         return speak(f"缺少 {what}", f"{what} is missing")
-    if isinstance(error, click.BadParameter) and error.param is not None:
-        what = error.param.get_error_hint(error.ctx).strip("'")
-        if isinstance(error.param.type, click.Choice):
+    if isinstance(error, click.BadParameter) and (error.param or error.param_hint):
+        named = error.param.get_error_hint(error.ctx).strip("'") if error.param else error.param_hint or ""
+        what = named if isinstance(named, str) else " ".join(named)
+        if error.param and isinstance(error.param.type, click.Choice):
             known = [str(choice) for choice in error.param.type.choices]
             return speak(f"{what} 只能是：{'、'.join(known)}", f"{what} must be one of: {', '.join(known)}")
         return speak(f"{what} 的值不对：{error.message}", f"{what}: {error.message}")

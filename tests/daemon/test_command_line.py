@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import COMMANDS, main
-from daemon.cli.helping import one_language
+from daemon.cli.helping import complaint, one_language
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,3 +90,12 @@ def test_halves_of_a_text() -> None:
     """Texts are halved at the slash or between paragraphs; a text in one language stays whole."""
     assert one_language("看情况 / how things stand") in {"看情况", "how things stand"}
     assert one_language("only / English") == "only / English"
+
+
+@pytest.mark.parametrize(("language", "said"), [("zh", "--by 的值不对：没有此人"), ("en", "--by: 没有此人")])
+def test_a_wrong_value_found_later_is_told_in_one_language(
+    language: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a command finds out after reading the line is worded as what is found while reading it."""
+    monkeypatch.setenv("DUBAN_LANG", language)
+    assert complaint(click.BadParameter("没有此人", param_hint="--by")).message == said

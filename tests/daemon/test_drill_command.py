@@ -75,6 +75,9 @@ def test_a_drill_is_written_reported_and_stopped(office: Office, tmp_path: Path)
     report = json.loads(duban(office, "drill", "report", ordered["id"], "--json").stdout)
     assert report["total"] == {"people": 22, "handed_over": 0, "arrived": 0, "acknowledged": 0}
     assert {one["error"] for one in report["results"]} == {"drill_stopped"}
+    told = duban(office, "drill", "report", ordered["id"]).stdout
+    assert "演练已停止" in told
+    assert "全体" in told
 
 
 def test_a_drill_without_words_is_refused_before_anything_is_written(office: Office, tmp_path: Path) -> None:
