@@ -78,6 +78,7 @@ class Intake:
         self.directory: Directory = remembered[0] if remembered else Directory()
         self._read: Directory = dataclasses.replace(self.directory, stopped={})  # as the source says
         self._directory_since: datetime | None = remembered[1] if remembered else None
+        self._is_anothers = False  # the directory is as another node has read it since our own last reading
         self.overtaken = False  # another node has put other rules in force since: this one decides nothing
         self._applied: str | None = None  # the mark of the rules this worker has counted everything by
         self._paused_seen_at: datetime | None = None
@@ -172,14 +173,15 @@ class Intake:
         """Take over the directory as another node has read it since.
 
         Its cases and notices are there to be decided and sent before our own next reading: whoever they are about would
-        not be found, and others told instead, or nobody.
+        not be found, and others told instead, or nobody. It holds until that reading, which is compared with our own
+        last one: two nodes that are configured differently do not save over each other for ever.
         """
         if self.store.directory_read_at() == self._directory_since:
             return
         saved = self.store.directory()
         if saved is not None and (_has_people(saved[0]) or not _has_people(self.directory)):
             self.directory, self._directory_since = saved
-            self._read = dataclasses.replace(self.directory, stopped={})
+            self._is_anothers = True
 
     def _take_directory(self, now: datetime) -> None:
         self.take_stops()
@@ -190,10 +192,13 @@ class Intake:
                 "the shared database suddenly shows no people; left alone",
             )
             raise SourceUnavailable(Text(zh, en))
-        if directory != self._read:
+        changed = directory != self._read
+        if changed:
             self.store.save_directory(directory, now)
             self._read, self._directory_since = directory, now
+        if changed or self._is_anothers:
             self.directory = dataclasses.replace(directory, stopped=self.directory.stopped)
+            self._is_anothers = False
         self._set_aside("directory", bad, set(), now, whole=True)
 
     def _set_aside(self, entity: str, bad: Iterable[BadRow], fine: set[str], now: datetime, *, whole: bool) -> None:

@@ -12,11 +12,14 @@ import pytest
 from daemon.process import needs_restart
 from daemon.settings import load
 from support.running_office import Running, running_office
+from support.store_values import notice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
     from pathlib import Path
 
+    from daemon.wiring import Node
     from support.office import Office
 
 
@@ -101,6 +104,33 @@ async def test_a_node_that_has_not_read_who_is_new_sends_to_him(world: Running) 
         assert {one.state.value for one in world.store.deliveries()} == {"accepted"}
     finally:
         await second.close()
+
+
+async def test_two_nodes_with_other_administrators_do_not_save_over_each_other(world: Running) -> None:
+    """Each takes over what the other has read, and saves its own reading only when that has changed."""
+    await world.work()
+    world.office.change("duban.yaml", "admin@example.com", "other@example.com")
+    second = await world.another_node()
+    try:
+        saved: list[datetime | None] = []
+        for number in range(3):
+            for name, node in (("first", world.node), ("second", second)):
+                world.clock.advance(timedelta(minutes=5))
+                await node.sync()
+                await send_something(world, node, f"{name} {number}")
+            saved.append(world.store.directory_read_at())
+        assert saved[0] == saved[1] == saved[2]
+        assert {one.state.value for one in world.store.deliveries()} == {"accepted"}
+    finally:
+        await second.close()
+
+
+async def send_something(world: Running, node: Node, key: str) -> None:
+    """A mail about no case."""
+    facts = {"alert_title": "某事", "alert_text": "请看一下。"}
+    one = notice(key, case_key="", channel="email", person="h0", say="alert", facts=facts)
+    world.store.add_notices(None, [one], [], "v1", world.clock.now())
+    await node.pump()
 
 
 async def test_what_counts_only_after_a_restart_is_named(world: Running) -> None:
