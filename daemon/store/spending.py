@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from daemon.budget import Fate, Spending, Spent, counts_from, decide, matters_for, ordinary
+from daemon.budget import WINDOW, Fate, Spending, Spent, counts_from, decide, matters_for, ordinary
 from daemon.store.bulk import among, fetch, insert_rows, is_postgresql
 from daemon.store.codec import instant, micros
 from daemon.store.tables import CLAIMED, WAITING, deliveries, spendings
@@ -37,11 +37,13 @@ def spend(
 ) -> list[Verdict]:
     """Decide which of these messages may leave now, and write down those that may. One at a time per channel.
 
-    What counts no more is removed. `queue`: the channel more may wait for, if this one is a provider behind it.
+    What counts no more is removed, and what a clock wrote down that was far ahead: it would count for as long.
+    `queue`: the channel more may wait for, if this one is a provider behind it.
     """
     _one_at_a_time(connection, channel)
     since = micros(counts_from(now))
-    connection.execute(sa.delete(spendings).where(spendings.c.channel == channel, spendings.c.at <= since))
+    over = sa.or_(spendings.c.at <= since, spendings.c.at > micros(now + WINDOW))
+    connection.execute(sa.delete(spendings).where(spendings.c.channel == channel, over))
     spent = _spent(connection, channel, budget, wishes)
     waiting = _waiting_for(connection, queue or channel, matters_for(budget, wishes), wishes, now)
     verdicts = decide(budget, spent, wishes, waiting, now)

@@ -76,6 +76,14 @@ def test_what_is_given_back_may_be_spent_again(store: Store) -> None:
     assert asked(store, epoch, budget, ["b"]) == [Fate.GO]
 
 
+def test_what_was_spent_by_a_clock_a_year_ahead_does_not_count_for_a_year(store: Store) -> None:
+    """When the clock is right again, there is room again; what is a moment ahead, as another node may be, counts."""
+    budget, epoch = Budget(per_person=1), store.open_worker("first", 1, NOW)
+    assert asked(store, epoch, budget, ["a"], NOW + timedelta(days=365)) == [Fate.GO]
+    assert asked(store, epoch, budget, ["b"], NOW + timedelta(minutes=1)) == [Fate.GO]
+    assert asked(store, epoch, budget, ["c"], NOW) == [Fate.OVER]
+
+
 def test_a_message_handed_over_again_counts_from_then(store: Store) -> None:
     """Sent again an hour later, it leaves the window an hour later."""
     budget, epoch = Budget(per_person=1), store.open_worker("first", 1, NOW)
