@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
+from daemon import store as own_store
 from daemon.errors import SchemaMismatch, SettingsError, StoreUnavailable
+from daemon.sharing import Share
 from daemon.store import Store
 from daemon.store.tables import metadata
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from support.store_values import NOW, notice
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -39,6 +43,55 @@ def test_nodes_that_migrate_at_once_wait_for_each_other(empty_url: str) -> None:
     with ThreadPoolExecutor(3) as pool:
         outcomes = sorted(pool.map(lambda _: Store.migrate(empty_url), range(3)))
     assert [before for before, _ in outcomes].count("") == 1
+
+
+def test_what_waits_at_an_upgrade_goes_out_in_its_lane_over_every_provider(empty_url: str, tmp_path: Path) -> None:
+    """Rows of the version before: spread over the providers, what may wait last; what was in doubt is doubted."""
+    now, later = NOW, NOW + timedelta(minutes=30)
+    new = tmp_path / "new.sqlite"
+    Store.migrate(f"sqlite:///{new}")
+    with closing(Store(f"sqlite:///{new}")) as filled:
+        copies = [notice(f"a{number:02}", copy=True) for number in range(20)]
+        filled.add_notices(None, [*copies, *(notice(f"b{number:02}") for number in range(20))], [], "v1", now)
+        filled.add_notices(None, [notice("doubtful", channel="email")], [], "v1", now)
+        epoch = filled.open_worker("node-a", 1, now)
+        filled.claim_deliveries(epoch, now, 1, ["email"])
+        filled.close_worker(epoch, now)
+    made_at_0002(empty_url)
+    copy_deliveries(f"sqlite:///{new}", empty_url)
+    assert Store.migrate(empty_url)[0] == "0002"
+    with closing(Store(empty_url)) as store:
+        epoch = store.open_worker("node-a", 1, later)
+        (doubtful,) = store.record(epoch, (), later, 1, ["email"], share=Share("x", range(1000), ("x", "y")))
+        assert (doubtful.possible_duplicate, doubtful.doubted_elsewhere) == (True, True)
+        halves = [Share("north", range(500), ("north", "south")), Share("south", range(500, 1000), ("north", "south"))]
+        north, south = (store.record(epoch, (), later, 99, ["sms"], share=share) for share in halves)
+        assert len(north) + len(south) == 40
+        assert min(len(north), len(south)) > 0
+        for taken in (north, south):
+            assert [one.notice.copy for one in taken] == sorted(one.notice.copy for one in taken)
+
+
+def made_at_0002(url: str) -> None:
+    """Tables as the version before made them."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(own_store.__file__ or "").parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+    engine.dispose()
+
+
+def copy_deliveries(old: str, new: str) -> None:
+    """All rows, without the columns that are not there yet."""
+    source, target = (sa.create_engine(url, poolclass=sa.NullPool) for url in (old, new))
+    there = sa.Table("deliveries", sa.MetaData(), autoload_with=target)
+    with source.connect() as reading, target.begin() as writing:
+        rows = reading.execute(sa.select(*(metadata.tables["deliveries"].c[column.name] for column in there.c)))
+        writing.execute(sa.insert(there), [dict(row) for row in rows.mappings()])
+    source.dispose()
+    target.dispose()
 
 
 def test_the_tables_are_what_the_code_says(store_url: str) -> None:

@@ -25,6 +25,11 @@ def upgrade() -> None:
     for column in (_text("sent_as", ""), _number("lane"), _number("bucket"), _text("provider", "")):
         op.add_column("deliveries", column)
     op.add_column("deliveries", _flag("doubted_elsewhere"))
+    # What is not over by then is spread over the buckets; copies and digests keep none waiting who may not wait.
+    op.execute(
+        "UPDATE deliveries SET bucket = id * 373 % 1000, lane = CASE WHEN priority > 0 THEN 3 ELSE 0 END"
+        " WHERE state IN ('pending', 'retrying', 'in_doubt', 'sending', 'held')"
+    )
     for name in ("waiting", "waiting_of_channel"):
         op.drop_index(f"ix_deliveries_{name}", "deliveries")
     _index("to_come", ["not_before_at"], _TO_COME)
