@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from daemon.replies import Command, Understood
 from daemon.store import codec
-from daemon.store.bulk import among, fetch, insert_rows, update_rows
+from daemon.store.bulk import among, fetch, insert_rows, is_postgresql, update_rows
 from daemon.store.codec import instant, maybe_instant, maybe_micros, micros
 from daemon.store.tables import inbox
 from daemon.store.values import Came, Incoming, ReceiptTold, Reply
@@ -43,10 +43,16 @@ _CLAIM = (
     .values(next_try_at=sa.bindparam("until"))
     .returning(*_COLUMNS)
 )
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('duban hears', 0))")
 
 
 def hear(connection: sa.Connection, channel: str, told: Sequence[ReceiptTold | Reply], now: datetime) -> int:
-    """Keep what a channel told; what it told before is dropped. Returns how many are new."""
+    """Keep what a channel told; what it told before is dropped. Returns how many are new.
+
+    One node at a time: told the same in another order, two would wait for each other, and one's calls be refused.
+    """
+    if is_postgresql(connection):
+        connection.execute(_LOCK)
     rows = [_row(channel, one, micros(now)) for one in told]
     return insert_rows(connection, inbox, _FIELDS, rows, "ON CONFLICT (channel, told_as) DO NOTHING")
 

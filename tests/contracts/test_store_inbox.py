@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +14,7 @@ import sqlalchemy as sa
 from channels.wire.identity import reference_of
 from daemon.replies import Command, Understood
 from daemon.sharing import BUCKETS, Share
+from daemon.store import Store
 from daemon.store.inbox import HELD_FOR, REMEMBERED
 from daemon.store.rows import GATHERED_FOR
 from daemon.store.values import Came, DeliveryResult, DeliveryState, ReceiptTold, Reply
@@ -19,7 +23,6 @@ from support.store_values import NOW, case_change, decision, notice, obligation
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from daemon.store import Store
     from daemon.store.values import Delivery
     from policies.model import Notice
 
@@ -73,6 +76,19 @@ REPLY = Reply("sms", ("official-1", "official-2"), Understood(Command.ACKNOWLEDG
 
 
 # --- the inbox ----------------------------------------------------------------------------------------------
+
+
+def test_two_nodes_that_hear_the_same_in_another_order_wait_for_each_other(store_url: str) -> None:
+    """A provider tells both, or both ask it: each receipt is kept once, and neither call is refused."""
+    told = [ReceiptTold("sms", Came.DELIVERED, f"m{number:03}") for number in range(200)]
+    with closing(Store(store_url)) as first, closing(Store(store_url)) as second, ThreadPoolExecutor(2) as nodes:
+        for begin in range(0, 2000, 200):
+            some = [replace(one, ours=f"{begin}-{one.ours}") for one in told]
+            kept = [
+                nodes.submit(first.hear, "sms", some, NOW),
+                nodes.submit(second.hear, "sms", some[::-1], NOW),
+            ]
+            assert sum(one.result(60) for one in kept) == len(some)
 
 
 def test_what_was_told_comes_out_as_it_went_in(store: Store) -> None:
