@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from daemon import telemetry
@@ -23,6 +24,7 @@ log = telemetry.logger(__name__)
 
 LINK = "link_forbidden"  # the error of a text that holds a link where the channel takes none
 PRIVATE = "private_content"  # the error of what was stopped because it would have told of a person
+REMEMBERED = timedelta(days=2)  # how long it is remembered which cases that were: the administrators hear of a day's
 
 
 class Writing:
@@ -99,5 +101,6 @@ class Writing:
 
     def stop(self, letter: Letter, now: datetime) -> list[DeliveryResult]:
         """Its notices go another way or upward, and the administrators hear of it."""
+        self.stopped = {case: at for case, at in self.stopped.items() if now - at < REMEMBERED}
         self.stopped.update((one.notice.case_key, now) for one in letter.deliveries if one.notice.case_key)
         return [DeliveryResult(one, DeliveryState.FAILED, now, error=PRIVATE) for one in letter.deliveries]
